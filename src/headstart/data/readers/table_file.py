@@ -1,0 +1,57 @@
+"""CSV, TSV and Parquet files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.data.readers.base import Columns, Reader, Rows
+from headstart.data.readers.columns import named_like_label
+from headstart.data.readers.frame import read_frame
+from headstart.results import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+# pandas' own list without "None", which is a class in many a data set of defects.
+_MISSING = ["", "#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null"]
+
+
+def _is_table(data: Any) -> bool:
+    return isinstance(data, Path) and data.suffix.lower() in {*_SEPARATORS, ".parquet"}
+
+
+def _read(path: Path, columns: Columns) -> Rows:
+    try:
+        frame = _parquet(path) if path.suffix.lower() == ".parquet" else _text(path, columns)
+    except (OSError, ValueError) as error:  # pandas' and Arrow's parser errors are ValueErrors
+        reason = " ".join(str(error).split())
+        raise DataError(f"{str(path)!r} cannot be read as a table ({reason})") from error
+    return read_frame(frame, columns, path.stem, path.parent.absolute())
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
+def _text(path: Path, columns: Columns) -> pd.DataFrame:
+    """Read a text table; label columns stay text, so that "007" does not become 7."""
+    import pandas as pd
+
+    separator = _SEPARATORS[path.suffix.lower()]
+    header = pd.read_csv(path, sep=separator, nrows=0).columns
+    labels = [column for column in header if column == columns.label] or named_like_label(header)
+    return pd.read_csv(
+        path,
+        sep=separator,
+        dtype=dict.fromkeys(labels, "str"),
+        keep_default_na=False,
+        na_values=_MISSING,
+        low_memory=False,
+    )
+
+
+TABLE_FILE = Reader("a CSV, TSV or Parquet file", _is_table, _read)

@@ -1,0 +1,145 @@
+"""The activation cache: what a picture gave at every tap of a source, found again by the picture's bytes.
+
+A *pass* is one way of computing activations: source weights, exact preprocessing, view, BatchNorm state, backend,
+precision, engine version. It has a folder of its own, with shards of some hundred pictures. A shard is a safetensors
+file whose name carries the digest of its bytes: it is whole or absent, it is never changed, and two processes that
+compute the same one write the same file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.results import HeadstartWarning
+from headstart.results.cache import cache_folder
+from headstart.results.files import is_intact, write_checked, write_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_DIGESTS = "digests"
+_SEPARATOR = "|"
+DEFAULT_LIMIT = 20 * 2**30
+
+
+class PassCache:
+    """The shards of one pass.
+
+    Parameters
+    ----------
+    key : mapping
+        Everything that the activations depend on besides the picture; plain values.
+    folder : Path, optional
+        The cache's folder; by default the user's.
+    """
+
+    def __init__(self, key: Mapping[str, Any], folder: Path | None = None) -> None:
+        text = json.dumps(dict(key), sort_keys=True)
+        self._root = (folder or cache_folder()) / "activations"
+        self.folder = self._root / hashlib.sha256(text.encode()).hexdigest()[:24]
+        self._key = dict(key)
+        self._shards: list[Path] = []
+        self._where: dict[bytes, tuple[int, int]] = {}
+        self.damaged = 0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read which pictures are there; a damaged shard is put away, said so, and counts as absent."""
+        from safetensors import safe_open
+
+        known = set(self._shards)
+        for path in sorted(self.folder.glob("shard-*.safetensors")):
+            if path in known:
+                continue
+            if not is_intact(path):
+                self.damaged += 1
+                path.unlink(missing_ok=True)
+                warnings.warn(
+                    f"a shard of the activation cache was damaged and is computed again: {path.name}",
+                    HeadstartWarning,
+                    stacklevel=2,
+                )
+                continue
+            with safe_open(path, framework="numpy") as stored:
+                self._index(path, stored.get_tensor(_DIGESTS))
+            os.utime(path)
+
+    def _index(self, path: Path, digests: NDArray[np.uint8]) -> None:
+        self._shards.append(path)
+        for row, digest in enumerate(digests):
+            self._where.setdefault(digest.tobytes(), (len(self._shards) - 1, row))
+
+    def missing(self, digests: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Return the rows of ``digests`` (n, 32), first occurrences only, whose pictures are not there yet."""
+        seen: set[bytes] = set()
+        rows = []
+        for row, digest in enumerate(digests):
+            key = digest.tobytes()
+            if key not in self._where and key not in seen:
+                seen.add(key)
+                rows.append(row)
+        return np.array(rows, dtype=np.int64)
+
+    def write(self, digests: NDArray[np.uint8], taps: Mapping[str, NDArray[np.float32]]) -> None:
+        """Store the pooled vectors, float32 (n, d) a tap, of the pictures with these digests as one shard."""
+        from safetensors.numpy import save
+
+        if not self.folder.is_dir():
+            write_json(self.folder / "pass.json", self._key)
+        names = {f"{position:03d}{_SEPARATOR}{tap}": array for position, (tap, array) in enumerate(taps.items())}
+        content = save({_DIGESTS: np.ascontiguousarray(digests), **names})
+        path = write_checked(self.folder, "shard", ".safetensors", content)
+        self._index(path, digests)
+
+    def read(self, digests: NDArray[np.uint8], taps: Sequence[str] | None = None) -> dict[str, NDArray[np.float32]]:
+        """Return the vectors of the pictures with these digests, tap by tap, float32 (n, d).
+
+        Raises
+        ------
+        KeyError
+            If a picture or a tap is not there.
+        """
+        from safetensors import safe_open
+
+        places = np.array([self._where[digest.tobytes()] for digest in digests], dtype=np.int64).reshape(-1, 2)
+        result: dict[str, NDArray[np.float32]] = {}
+        for shard in np.unique(places[:, 0]):
+            rows = np.flatnonzero(places[:, 0] == shard)
+            with safe_open(self._shards[shard], framework="numpy") as stored:
+                names = {key.partition(_SEPARATOR)[2]: key for key in sorted(stored.keys()) if key != _DIGESTS}
+                for tap in taps if taps is not None else names:
+                    array = stored.get_tensor(names[tap])
+                    if tap not in result:
+                        result[tap] = np.empty((len(digests), array.shape[1]), dtype=np.float32)
+                    result[tap][rows] = array[places[rows, 1]]
+        return result
+
+    def prune(self, limit: int = DEFAULT_LIMIT) -> int:
+        """Delete the shards of other passes that were used longest ago until all take at most ``limit`` bytes.
+
+        Returns how many bytes were freed. The pass at hand is never touched.
+        """
+        entries = []
+        for path in self._root.glob("*/shard-*.safetensors"):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            entries.append((status.st_mtime, status.st_size, path))
+        excess = sum(size for _, size, _ in entries) - limit
+        freed = 0
+        for _, size, path in sorted(entries):
+            if freed >= excess:
+                break
+            if path.parent != self.folder:
+                path.unlink(missing_ok=True)
+                freed += size
+        return freed

@@ -1,0 +1,73 @@
+"""A source as an ONNX graph with all taps as outputs: what the CPU engine runs and what a run exports.
+
+The graph takes ``pictures``, uint8 (n, height, width, 3), normalizes them itself, and returns one float32 (n, d)
+output a tap. It is made once a source and kept in the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headstart.results import SourceError
+from headstart.results.cache import cache_folder
+from headstart.results.files import is_intact, write_checked
+
+if TYPE_CHECKING:
+    from headstart.sources import Source
+
+GRAPH_VERSION = 1
+OPSET = 17
+INPUT = "pictures"
+
+
+def graph_file(source: Source, folder: Path | None = None) -> Path:
+    """Return the path of the ONNX graph of ``source``, made first if it is not in the cache or is damaged there.
+
+    Raises
+    ------
+    SourceError
+        If the network cannot be exported to ONNX.
+    """
+    folder = (folder or cache_folder()) / "networks"
+    preprocessing = source.preprocessing
+    parts = [GRAPH_VERSION, source.fingerprint, preprocessing.size, preprocessing.mean, preprocessing.std]
+    stem = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+    for path in folder.glob(f"{stem}-*.onnx"):
+        if is_intact(path):
+            return path
+        path.unlink(missing_ok=True)
+    return write_checked(folder, stem, ".onnx", export_graph(source))
+
+
+def export_graph(source: Source) -> bytes:
+    """Return the ONNX graph of ``source`` with all its taps, as bytes."""
+    import torch
+
+    from headstart.features.taps import TappedNetwork
+
+    network = TappedNetwork(source)
+    example = torch.zeros((2, *source.preprocessing.size, 3), dtype=torch.uint8)
+    try:
+        with warnings.catch_warnings(), torch.inference_mode(), tempfile.TemporaryDirectory() as scratch:
+            warnings.simplefilter("ignore")
+            path = Path(scratch) / "graph.onnx"
+            # The exporter of torch.jit takes half a second where the one of torch.export takes ten.
+            torch.onnx.export(
+                network,
+                (example,),
+                path,
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=list(network.taps),
+                dynamic_axes={INPUT: {0: "n"}, **{tap: {0: "n"} for tap in network.taps}},
+            )
+            return path.read_bytes()
+    except (RuntimeError, ValueError, TypeError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise SourceError(f"{source.name!r} cannot be exported to ONNX ({first}): use backend='torch'") from error
