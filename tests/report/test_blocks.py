@@ -9,6 +9,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+
 from headstart.report import (
     Block,
     ClassBars,
@@ -26,7 +28,6 @@ from headstart.report import (
 from headstart.report.page import _environment
 from headstart.report.thumbnails import thumbnail
 from headstart.results import PictureError
-from PIL import Image
 
 
 def shown(block: Block | str, budget: int = 10_000_000) -> str:
@@ -112,7 +113,8 @@ def test_confusion_matrix_of_any_size(k: int) -> None:
         counts[0, 1] = 2
     html = shown(ConfusionMatrix(counts, [f"class {i}" for i in range(k)]))
     assert ("<table" in html) == (k <= 30)
-    assert ("Most often mistaken" in html) == (k > 1) and "<b>2</b> of 5" in html or k == 1
+    assert ("Most often mistaken" in html) == ("<b>2</b> of 5" in html) == (k > 1)
+    assert ("None of 3 is mistaken" in html) == (k == 1)
 
 
 def test_charts_refuse_lengths_that_do_not_fit() -> None:

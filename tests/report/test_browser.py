@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
+
 from headstart.report import (
     ClassBars,
     ConfusionMatrix,
@@ -26,7 +28,6 @@ from headstart.report import (
     render,
 )
 from headstart.results.plotting import styled
-from PIL import Image
 
 # Elements that reach beyond the window, apart from those that scroll inside a box of their own.
 WIDE = """(() => {
@@ -42,31 +43,37 @@ WIDE = """(() => {
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     names = [f"class {i}" for i in range(12)] + ["W" * 200, "<img src=http://example.org/x onerror=alert(1)>"]
+    long = names[12]
     counts = rng.integers(0, 9, (14, 14)) + np.diag(rng.integers(20, 60, 14))
     frame = pd.DataFrame({"name": names, **{f"a column {i}": rng.random(14) for i in range(12)}})
     line = go.Figure(go.Scatter(x=names, y=rng.random(14), line={"color": "#0072b2"}))
-    figure = Figure(styled(line, height=300, y="score"), "scores of all classes", data=frame)
+    figure = Figure(styled(line, height=300, y="score"), names[12], names[12], data=frame)
     photos = [
         Picture(Image.fromarray(rng.integers(0, 255, (90, 120, 3), dtype=np.uint8)), [("given", name)], name + ".jpg")
         for name in names
     ]
     shares = rng.random((3, 14))
     body = [
-        KeyFigures([KeyFigure(name, 0.5, 0.4, 0.6, name) for name in names]),
+        KeyFigures(
+            [KeyFigure(n, 0.5, 0.4, 0.6, n, reference=0.1, reference_label=n) for n in names] + [KeyFigure("x", long)]
+        ),
         Decision(names[12], names[12], frame, 1, "--" + names[12]),
-        Table(frame, names[12]),
+        Table(frame.rename(columns={"a column 3": long}), long, limit=5),
         figure,
-        ConfusionMatrix(counts, names),
-        ClassBars(names, *shares, counts.sum(axis=1)),
-        Gallery(photos),
-        Notes("Files", [(name, name) for name in names], open=True),
-        Details("More", [figure, names[12]], open=True),
+        ConfusionMatrix(counts, names, long),
+        ClassBars(names, *shares, counts.sum(axis=1), long),
+        Gallery([*photos, Picture(None, [(long, long), long], long)], long, limit=15),
+        Gallery(photos, long, limit=3),
+        Table(frame.head(0), long),
+        Notes(long, [long, *((name, name) for name in names)], open=True),
+        Notes("Closed " + long, ["inside"]),
+        Details(long, [figure, names[12]], open=True),
     ]
     html = render(
         [Section(f"Question {i}? {names[12 + i % 2]}", names[12], body if i == 0 else ["Text. " * 80], [names[13]])
          for i in range(8)],
         title=names[12], subtitle=names[13], facts={name: name for name in names[10:]}, verdict=names[13],
-        figures=[KeyFigure("macro-F1", 0.823, 0.79, 0.85)], provenance={"Data": "f" * 64}, command="run " + names[12],
+        figures=[KeyFigure(long, 0.823, 0.79, 0.85, long)], provenance={long: long}, command="run " + names[12],
     )  # fmt: skip
     path = tmp_path_factory.mktemp("page") / "report <ü>.html"
     path.write_text(html, encoding="utf-8")
@@ -87,8 +94,8 @@ def test_page_is_quiet_closed_and_fits(browser: Any, page: Path, width: int, sch
     outside = [url for url in browser.requests if not url.startswith(("data:", page.as_uri()[:20]))]
     assert outside == [] and any(url.startswith("file:") for url in browser.requests)
     assert sum(url.startswith("file:") for url in browser.requests) == 1
-    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert browser.evaluate(WIDE) == []
+    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert browser.evaluate("document.querySelectorAll('.plot-area .main-svg').length >= 2"), "figures are drawn"
     assert browser.evaluate("[...document.images].every(i => i.getAttribute('src').startsWith('data:image/'))")
 
@@ -130,9 +137,13 @@ def test_keyboard_reaches_contents_and_scrolling_tables(browser: Any, page: Path
     assert any("scroll" in name for name in focused) and sum(" A" in name for name in focused) >= 8, json.dumps(focused)
 
 
-def test_print_is_light_and_open_to_the_end(browser: Any, page: Path) -> None:
+def test_print_is_light_and_shows_what_is_folded(browser: Any, page: Path) -> None:
+    folded = "document.querySelector('details.notes:not([open]) li').checkVisibility()"
     browser.media(scheme="dark", kind="print")
     browser.open(page)
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert browser.evaluate("getComputedStyle(document.body).color") == "rgb(28, 36, 48)"
+    assert browser.evaluate(folded)
     browser.media()
+    browser.settle()
+    assert browser.evaluate("!" + folded)

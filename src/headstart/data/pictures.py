@@ -21,7 +21,7 @@ from headstart.results import DataError, PictureError
 if TYPE_CHECKING:
     from PIL import Image
 
-Item = str | Path | bytes | NDArray[Any] | None
+Item = str | Path | bytes | NDArray[Any] | PictureError
 
 # Only what cameras and the web yield: Pillow's other decoders (EPS calls Ghostscript) never see a stranger's file.
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "AVIF")
@@ -64,17 +64,21 @@ def open_picture(raw: bytes | str | Path | NDArray[Any], at_least: int | None = 
     from PIL import Image
 
     try:
-        image: Image.Image = Image.open(io.BytesIO(raw), formats=_formats())
-        if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
-            raise Image.DecompressionBombError  # between one and two times the limit Pillow only warns
-        if at_least is not None:
-            image.draft(None, (2 * at_least, 2 * at_least))
-        image.load()
-        return _upright(image, _rgb(image))
-    except PictureError:
-        raise
+        return upright_rgb(Image.open(io.BytesIO(raw), formats=_formats()), at_least)
     except Exception as error:  # damaged files make decoders raise almost anything
-        raise PictureError(_reason(error, raw)) from error
+        raise PictureError(reason_of(error, raw)) from error
+
+
+def upright_rgb(image: Image.Image, at_least: int | None = None) -> Image.Image:
+    """Decode an opened image like :func:`open_picture`; it may be changed. Raises whatever its decoder raises."""
+    from PIL import Image
+
+    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        raise Image.DecompressionBombError  # between one and two times the limit Pillow only warns
+    if at_least is not None:
+        image.draft(None, (2 * at_least, 2 * at_least))
+    image.load()
+    return _upright(image, _rgb(image))
 
 
 class PictureSet:
@@ -83,9 +87,10 @@ class PictureSet:
     Parameters
     ----------
     items : sequence
-        A path, encoded bytes, an array or, for a row without a picture, ``None`` each. Arrays are (H, W),
-        (H, W, 1), (H, W, 3) or (H, W, 4), or all of them channels first; bool, 8 bit, 16 bit (other integers:
-        the range in use decides) or float. Whether floats mean 0–1 or 0–255 is decided over the whole set.
+        A path, encoded bytes, an array or, for a row without a picture, the PictureError that says why. Arrays
+        are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or all of them channels first; bool, uint8, wider integers
+        (0–255 if that holds all of them, else 0–65535) or float (0–1 if that holds all of them, else 0–255).
+        Range and layout are decided over the whole set, so that a dark picture stays dark.
 
     Raises
     ------
@@ -116,8 +121,8 @@ class PictureSet:
             If there is no such file, or the array is not a picture.
         """
         item = self._items[i]
-        if item is None:
-            raise PictureError("no picture in this row")
+        if isinstance(item, PictureError):
+            raise PictureError(*item.args)
         if isinstance(item, np.ndarray):
             return self._convention.apply(item)
         return item if isinstance(item, bytes) else _read(item)
@@ -253,13 +258,14 @@ def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
         return np.rint(values * _DEEP).astype(np.uint8)
     if not np.isfinite(values).all():
         raise PictureError("holds NaN or infinite values")
+    real, values = values.dtype.kind == "f", values.astype(np.float64)
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 65535:
-        scaled = (values - low) * (255 / (high - low))
+        scaled = (values - low) * 255 / (high - low)
     elif high > 255:
         scaled = values * _DEEP
     else:
-        scaled = values * (255.0 if values.dtype.kind == "f" and high <= 1 else 1.0)
+        scaled = values * (255.0 if real and high <= 1 else 1.0)
     return np.rint(scaled).astype(np.uint8)
 
 
@@ -294,9 +300,12 @@ def _from_array(array: NDArray[np.uint8]) -> Image.Image:
     return _rgb(Image.fromarray(np.ascontiguousarray(array)))
 
 
-def _reason(error: Exception, raw: bytes) -> str:
+def reason_of(error: Exception, raw: bytes = b"?") -> str:
+    """Say in a few words why a picture, whose encoded bytes are ``raw``, could not be decoded."""
     from PIL import Image, UnidentifiedImageError
 
+    if isinstance(error, PictureError):
+        return str(error)
     if not raw:
         return "empty file"
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):

@@ -8,9 +8,11 @@ compute the same one write the same file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 _DIGESTS = "digests"
 _SEPARATOR = "|"
 DEFAULT_LIMIT = 20 * 2**30
+_ABANDONED = 24 * 3600  # seconds
 
 
 class PassCache:
@@ -127,6 +130,10 @@ class PassCache:
 
         Returns how many bytes were freed. The pass at hand is never touched.
         """
+        for part in self._root.glob("*/.*.part"):  # left by a process that was killed
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - part.stat().st_mtime > _ABANDONED:
+                    part.unlink()
         entries = []
         for path in self._root.glob("*/shard-*.safetensors"):
             try:

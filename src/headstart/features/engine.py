@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.features.preprocess import prepare, shorter_side
+from headstart.results import PictureError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,19 +24,30 @@ Batch = tuple["NDArray[np.int64]", list["NDArray[np.float32]"]]
 
 
 def batches(
-    backend: Backend, pictures: PictureSet, rows: NDArray[np.int64], preprocessing: Preprocessing
+    backend: Backend,
+    pictures: PictureSet,
+    rows: NDArray[np.int64],
+    preprocessing: Preprocessing,
+    failed: dict[int, str] | None = None,
 ) -> Iterator[Batch]:
     """Yield (rows, vectors a tap), batch by batch in the order of ``rows``.
 
     A worker decodes, fits and computes its own batch, so that no processor waits for another; only a few batches
-    are held at a time.
+    are held at a time. The reason why a picture cannot be read goes to ``failed`` where that is given (the row's
+    vectors then mean nothing), else it is raised.
     """
     at_least = shorter_side(preprocessing)
 
     def work(chunk: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         batch = np.empty((len(chunk), *preprocessing.size, 3), dtype=np.uint8)
         for slot, row in enumerate(chunk):
-            batch[slot] = prepare(pictures.open(int(row), at_least=at_least), preprocessing)
+            try:
+                batch[slot] = prepare(pictures.open(int(row), at_least=at_least), preprocessing)
+            except PictureError as error:
+                if failed is None:
+                    raise
+                batch[slot] = 0
+                failed[int(row)] = str(error)
         return backend(batch)
 
     pending: deque[tuple[NDArray[np.int64], Future[list[NDArray[np.float32]]]]] = deque()

@@ -118,6 +118,12 @@ def compute(
     return Activations(arrays, ids, source, choice, n_passed=len(rows), n_damaged=cache.damaged)
 
 
+def choose_engine(pictures: PictureSet, source: Source, *, backend: str = "auto", device: str = "auto") -> Choice:
+    """Return the engine that ``compute`` would take: one whose activations are all in the cache, else by trial."""
+    choice, _ = _complete_in_cache(source, pictures.digests, backend, device)
+    return choice or choose_backend(source, backend=backend, device=device)
+
+
 def extract(
     target: Any,
     source: str | Path | Source = "lite0",

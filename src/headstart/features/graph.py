@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 GRAPH_VERSION = 1
 OPSET = 17
 INPUT = "pictures"
+LAST = "last"
 
 
 def graph_file(source: Source, folder: Path | None = None) -> Path:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from headstart.features.graph import LAST
 from headstart.results import SourceError
 from headstart.sources import Source, find_stages
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-LAST = "last"
 
 
 def pool(activation: Tensor, *, prefix_tokens: int = 0, channels_last: bool = False) -> Tensor:

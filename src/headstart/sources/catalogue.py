@@ -241,11 +241,12 @@ def _run(folder: Path) -> Source:
         raise SourceError(
             f"the run in {str(folder)!r} was made on a table of features and has no network to carry over"
         )
+    beside = model["layer"][0].startswith("headstart.")
     card = Card(
         architecture=model["architecture"],
         trained_on=f"{run['data']['name']} (head; trunk: {run['source']['card']['trained_on']})",
         licence=run["source"]["card"]["licence"],
-        n_classes=len(model["classes"]),
+        n_classes=run["source"]["card"]["n_classes"] if beside else len(model["classes"]),
         n_parameters=run["source"]["card"]["n_parameters"],
         reference=str(folder),
     )

@@ -47,7 +47,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
         try:
             loaded: dict[str, Tensor] = load_file(path)
-            return loaded
+            # A run whose head is no layer of the network keeps it beside the network.
+            return {name: tensor for name, tensor in loaded.items() if not name.startswith("headstart.")}
         except SafetensorError as error:
             raise SourceError(f"{str(path)!r} is damaged ({error}): fetch it again") from error
     try:

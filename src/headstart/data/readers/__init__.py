@@ -33,8 +33,8 @@ def read(data: Any, columns: Columns) -> Rows:
     """
     if isinstance(data, (str, os.PathLike)):
         data = Path(data).expanduser()
-        if not data.exists():
-            raise DataError(f"there is no file or folder {str(data)!r}")
+        if not os.path.exists(data):  # noqa: PTH110 (Path.exists raises where the name is too long)
+            raise DataError(f"there is no file or folder {str(data)!r:.200}")
     for reader in READERS:
         if reader.accepts(data):
             return reader.read(data, columns)

@@ -27,15 +27,19 @@ def _read(data: tuple[Any, Any], columns: Columns) -> Rows:
     """
     columns.refuse("image", "label", because="(X, y) has no columns; y holds the labels")
     x, y = data
-    if not hasattr(x, "__len__"):
-        raise DataError(f"X is of type {type(x).__name__!r}: give an array or a list")
-    n = len(x)
+    try:
+        n = len(x)
+    except TypeError as error:  # a generator, a sparse matrix
+        raise DataError(f"X is of type {type(x).__name__!r}: give a dense array or a list") from error
     if n == 0:
         raise DataError("X has no rows: give at least two examples of each class")
     if is_frame(x):
         ids = row_ids([], x.index.tolist())
         ids = ids if len(set(ids)) == n else [str(i) for i in range(n)]
-        examples = {"features": features_of(x, list(x.columns)), "feature_names": tuple(map(str, x.columns))}
+        examples: dict[str, Any] = {
+            "features": features_of(x, list(x.columns)),
+            "feature_names": tuple(map(str, x.columns)),
+        }
     elif _holds_items(x):
         values = list(x)
         items = [picture_item(value, Path.cwd()) for value in values]
@@ -61,7 +65,7 @@ def _holds_items(x: Any) -> bool:
         return x.dtype.kind in "OUS"
     if not isinstance(x, (list, tuple)) and not hasattr(x, "iloc"):
         return False
-    first = next((value for value in x if value is not None), None)
+    first: Any = next((value for value in x if value is not None), None)
     return isinstance(first, (str, Path, bytes, bytearray, dict)) or is_pillow(first) or np.ndim(first) >= 2
 
 

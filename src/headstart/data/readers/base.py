@@ -37,8 +37,9 @@ class Columns:
     def refuse(self, *names: str, because: str) -> None:
         """Raise a DataError if any of the arguments ``names`` was given."""
         for name in names:
-            if getattr(self, name) is not None:
-                raise DataError(f"{name}={getattr(self, name)!r} has no meaning here: {because}")
+            given = getattr(self, name)
+            if given is not None:
+                raise DataError(f"{name}={' '.join(repr(given).split()):.40} has no meaning here: {because}")
 
 
 @dataclass(frozen=True)
@@ -110,4 +111,6 @@ def count(n: int, thing: str) -> str:
     """
     if n == 1:
         return f"1 {thing}"
-    return f"{n:,} {thing[:-1] + 'ies' if thing.endswith('y') else thing + 'es' if thing.endswith('s') else thing + 's'}"
+    return (
+        f"{n:,} {thing[:-1] + 'ies' if thing.endswith('y') else thing + 'es' if thing.endswith('s') else thing + 's'}"
+    )

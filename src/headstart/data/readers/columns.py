@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headstart.data.readers.base import Column, Columns, part_of, some
@@ -66,8 +66,8 @@ def choose(frame: pd.DataFrame, asked: Columns) -> Chosen:
     free = [column for column in free if column != group]
     label = asked.label if asked.label is not None else _label(free, frame, pictures=image is not None)
     notes = []
-    for role, column, given in (("label", label, asked.label), ("split", split, asked.split), ("group", group, asked.group)):
-        if column is not None and given is None:
+    for role, column in (("label", label), ("split", split), ("group", group)):
+        if column is not None and getattr(asked, role) is None:
             notes.append(f"column {str(column)!r} was taken as the {role}")
     free = [column for column in free if column != label]
     numbers = [column for column in free if _plain(column) in _ROW_NUMBER]
@@ -87,8 +87,9 @@ def _check(frame: pd.DataFrame, asked: Columns) -> None:
         raise DataError(f"the column {str(twice[0])!r} is there twice: rename one of them")
     for role in ("image", "label", "split", "group"):
         column = getattr(asked, role)
-        if column is not None and column not in frame.columns:
-            raise DataError(f"there is no column {column!r} for {role}: the columns are {_list(frame.columns)}")
+        if column is not None and (not isinstance(column, Hashable) or column not in frame.columns):
+            name = " ".join(repr(column).split())
+            raise DataError(f"there is no column {name:.60} for {role}=: the columns are {_list(frame.columns)}")
 
 
 def _image(frame: pd.DataFrame, free: Sequence[Column]) -> Column | None:

@@ -55,7 +55,9 @@ def read_frame(frame: pd.DataFrame, columns: Columns, name: str = "table", folde
         pictures=pictures,
         features=features,
         feature_names=tuple(map(str, chosen.features)),
-        split=None if chosen.split is None else parts_of(frame[chosen.split], ids, f"split column {str(chosen.split)!r}"),
+        split=None
+        if chosen.split is None
+        else parts_of(frame[chosen.split], ids, f"split column {str(chosen.split)!r}"),
         groups=None if chosen.group is None else groups_of(frame[chosen.group]),
         notes=tuple(notes),
     )

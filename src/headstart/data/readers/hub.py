@@ -29,7 +29,9 @@ def _read(data: Any, columns: Columns) -> Rows:
     columns.refuse("split", because="a DatasetDict is split already; give one of its parts to split it anew")
     strange = [name for name in data if not part_of(name)]
     if strange:
-        raise DataError(f"the DatasetDict has parts called {some(strange)}: leave only train, validation and test in it")
+        raise DataError(
+            f"the DatasetDict has parts called {some(strange)}: leave only train, validation and test in it"
+        )
     import pandas as pd
 
     frames = {name: _frame(dataset) for name, dataset in data.items()}

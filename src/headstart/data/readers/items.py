@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from headstart.data.pictures import Item
+from headstart.data.pictures import Item, reason_of, upright_rgb
 from headstart.data.readers.walk import is_picture
-from headstart.results import DataError
+from headstart.results import DataError, PictureError
 
 # An encoded picture is longer than any label.
 _SHORTEST_PICTURE = 32
@@ -38,10 +38,10 @@ def picture_item(value: Any, folder: Path) -> Item:
     """
     if isinstance(value, Mapping):  # {"bytes": ..., "path": ...}, as the Hugging Face hub stores pictures
         value = value.get("bytes") if value.get("bytes") is not None else value.get("path")
-    if value is None or value != value if not isinstance(value, np.ndarray) else False:
-        return None
+    if value is None or (isinstance(value, float) and value != value) or (isinstance(value, str) and not value.strip()):
+        return PictureError("no picture in this row")
     if isinstance(value, (str, Path)):
-        return str(folder / value) if str(value).strip() else None
+        return str(folder / value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     if is_pillow(value):
@@ -67,10 +67,7 @@ def is_pillow(value: object) -> bool:
 
 
 def _pillow_array(image: Any) -> Item:
-    from headstart.data.pictures import upright_rgb
-    from headstart.results import PictureError
-
     try:
-        return np.asarray(upright_rgb(image))
-    except PictureError:
-        return None
+        return np.asarray(upright_rgb(image.copy()))  # a copy: the image is the caller's
+    except Exception as error:  # an image that is not loaded yet is decoded here, see open_picture
+        return PictureError(reason_of(error))

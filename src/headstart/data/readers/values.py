@@ -14,7 +14,7 @@ from headstart.results import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-# From this many rows on, numbers of which more than half differ are a quantity, not classes.
+# Fractions of which more than this share differ are a quantity, not classes.
 _MOST_DIFFERENT = 0.5
 
 
@@ -33,29 +33,25 @@ def labels_of(values: pd.Series, ids: Sequence[str], what: str) -> list[str]:
         missing = missing | np.array([isinstance(value, str) and not value.strip() for value in values], bool)
     if missing.any():
         raise DataError(
-            f"{what} has no value in {missing.sum():,} of {count(len(values), 'row')}, the first {_rows(missing, ids)}: "
-            "fill them in or remove these rows"
+            f"{what} has no value in {missing.sum():,} of {count(len(values), 'row')}, "
+            f"the first {_rows(missing, ids)}: fill them in or remove these rows"
         )
-    numbers = None if values.dtype == bool else pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
-    if numbers is None or not np.isfinite(numbers).all() or values.dtype.kind in "iu":
-        return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    text = [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    if values.dtype.kind in "biumM":
+        return text
+    numbers = pd.to_numeric(values.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if not np.isfinite(numbers).all():
+        return text
     different = len(np.unique(numbers))
-    if (numbers % 1 == 0).all():
-        text = [f"{number:.0f}" for number in numbers]
-        # Text such as "01" and "1" must not fall together.
-        return text if len(set(text)) == values.nunique() and _has_point(values) else [str(value) for value in values]
-    if different > _MOST_DIFFERENT * len(numbers):
+    if (numbers % 1).any() and different > _MOST_DIFFERENT * len(numbers):
         raise DataError(
             f"{what} holds {different:,} different numbers in {count(len(numbers), 'row')}, from {numbers.min():g} to "
             f"{numbers.max():g}: regression is not supported yet, give classes"
         )
-    return [f"{number:.6g}" for number in numbers] if len({f"{n:.6g}" for n in numbers}) == different else list(
-        map(str, values)
-    )
-
-
-def _has_point(values: pd.Series) -> bool:
-    return values.dtype.kind == "f" or any("." in str(value) for value in values)
+    if not any("." in value for value in text):
+        return text
+    short = [f"{number:.0f}" if number % 1 == 0 else f"{number:.6g}" for number in numbers]
+    return short if len(set(short)) == len(set(text)) else text  # "1" and "1.0" must not fall together
 
 
 def parts_of(values: pd.Series, ids: Sequence[str], what: str) -> list[str]:
@@ -151,4 +147,4 @@ def series(values: Any, n: int, what: str) -> pd.Series:
 
 
 def _rows(mask: NDArray[np.bool_], ids: Sequence[str]) -> str:
-    return some([ids[row] for row in np.flatnonzero(mask)[:3]])
+    return some([ids[int(row)] for row in np.flatnonzero(mask)[:3]])

@@ -13,7 +13,10 @@ from headstart.results import DataError
 
 # HEIC is listed although it cannot be decoded: such a picture is named as unreadable, not passed over in silence.
 PICTURE_SUFFIXES = frozenset(
-    "jpg jpeg jpe jfif png webp bmp dib tif tiff gif ppm pgm pbm pnm avif heic heif".split()
+    (
+        "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif", "ppm", "pgm", "pbm", "pnm",
+        "avif", "heic", "heif",
+    )
 )  # fmt: skip
 
 
@@ -85,10 +88,10 @@ def walk(root: Path) -> Tree:
         seen.add(identity)
         folders.append(folder)
         try:
-            entries = os.scandir(root / folder)
+            listing = os.scandir(root / folder)
         except OSError as error:
             raise DataError(f"the folder {str(root / folder)!r} cannot be listed ({error.strerror})") from error
-        with entries:
+        with listing as entries:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue

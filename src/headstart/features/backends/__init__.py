@@ -62,8 +62,9 @@ def make_backend(choice: Choice, source: Source) -> Backend:
     """Return the engine that was chosen, ready to run ``source``."""
     if choice.backend == "openvino":
         from headstart.features.backends.openvino import OpenVinoBackend
+        from headstart.features.graph import graph_file
 
-        return OpenVinoBackend(source)
+        return OpenVinoBackend(graph_file(source))
     from headstart.features.backends.pytorch import TorchBackend
 
     return TorchBackend(source, choice.device)

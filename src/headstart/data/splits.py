@@ -1,0 +1,324 @@
+"""Who goes where: copies counted once, and rows dealt to parts and folds, stratified, grouped and seeded."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from headstart.data.readers.base import count
+from headstart.results import DataError
+
+Rows = NDArray[np.int64]
+Seed = int | np.random.Generator | None
+
+_ATTEMPTS = 20  # other shuffles, where groups of several classes leave a class in one part only
+_NAMES = {"train": "training", "val": "validation", "test": "test"}
+
+
+def count_once(
+    split: ArrayLike,
+    clusters: ArrayLike,
+    ids: Sequence[str] | NDArray[np.str_],
+    y: ArrayLike,
+    *,
+    labels: Sequence[str] | NDArray[np.object_] | None = None,
+    thing: str = "picture",
+) -> tuple[NDArray[np.str_], dict[str, str], list[str]]:
+    """Let each picture count once: in the test part, else in the validation part, else in the training part.
+
+    For data that has no split yet, call it with "train" for each usable row before the split is made. Within the
+    part that keeps a picture, its first row stays. Copies that contradict each other in their labels are all left
+    out of training and validation, for no one knows which is right; in the test part one row for each label stays,
+    so that the figure is not made better by a choice of ours.
+
+    Parameters
+    ----------
+    split : array_like of str, shape (n,)
+        "train", "val", "test", or "" for a row that is out already.
+    clusters : array_like of int, shape (n,)
+        Equal values: the same picture.
+    ids : sequence of str, length n
+    y : array_like of int, shape (n,)
+        Class of each row; negative: the row is not usable and does not matter.
+    labels : sequence of str, length n, optional
+        Text of each row's label for the reasons; without it the class numbers are given.
+    thing : str
+        What a row is called in reasons and notes.
+
+    Returns
+    -------
+    split : ndarray of str, shape (n,)
+        "" where a row is left out.
+    left_out : dict of str to str
+        id -> reason, for each row left out here.
+    notes : list of str
+        What was done, one sentence each, with counts and an example.
+
+    Examples
+    --------
+    >>> split, left_out, notes = count_once(["train", "test", "test"], [0, 0, 0], ["a", "b", "c"], [1, 1, 1])
+    >>> split.tolist(), left_out
+    (['', 'test', ''], {'a': "the same picture as 'b' of the test part", 'c': "the same picture as 'b'"})
+    """
+    parts = np.array(split, dtype="<U5")
+    cluster, codes = np.asarray(clusters), np.asarray(y)
+    text = codes if labels is None else labels
+    left_out: dict[str, str] = {}
+    seen: dict[str, list[tuple[int, int]]] = {}  # what happened -> (row, the row that is the reason)
+
+    def leave(row: int, other: int, event: str, more: str = "") -> None:
+        parts[row] = ""
+        left_out[str(ids[row])] = f"the same {thing} as {str(ids[other])!r}{more}"
+        seen.setdefault(event, []).append((row, other))
+
+    for rows in _copies(cluster, np.flatnonzero((codes >= 0) & (parts != ""))):
+        kept_in = next(part for part in ("test", "val", "train") if (parts[rows] == part).any())
+        inside = [row for row in rows if parts[row] == kept_in]
+        for row in rows:
+            if parts[row] != kept_in:
+                leave(row, inside[0], f"{parts[row]} in {kept_in}", f" of the {_NAMES[kept_in]} part")
+        first = {int(codes[row]): row for row in reversed(inside)}  # first row of each class
+        if len(first) == 1 or kept_in == "test":
+            for row in inside:
+                if row != first[int(codes[row])]:
+                    leave(row, first[int(codes[row])], f"again in {kept_in}")
+            if len(first) > 1:
+                seen.setdefault("open", []).append((*sorted(first.values()),)[:2])
+            continue
+        for row in inside:
+            other = next(other for code, other in sorted(first.items()) if code != codes[row])
+            leave(row, other, "torn", f", which is labelled {str(text[other])!r}, not {str(text[row])!r}")
+    whole = len(set(parts.tolist()) - {""}) == 1  # no split yet
+    return parts, left_out, _notes(seen, ids, text, thing, whole)
+
+
+resolve_own_split = count_once
+
+
+def split_parts(
+    y: ArrayLike,
+    groups: ArrayLike,
+    *,
+    test_size: float,
+    random_state: Seed,
+    classes: Sequence[str] | None = None,
+) -> NDArray[np.str_]:
+    """Return "train" or "test" for each row: stratified, and no group torn apart.
+
+    Each class gets as near to ``test_size`` of its rows as its groups allow, and at least one group on either side.
+
+    Parameters
+    ----------
+    y : array_like of int, shape (n,)
+        Class of each row; a row whose class is negative gets "".
+    groups : array_like of int, shape (n,)
+    test_size : float
+        Share of the test part, between 0 and 1.
+    random_state : int or Generator
+    classes : sequence of str, optional
+        Names of the classes, for errors.
+
+    Raises
+    ------
+    DataError
+        If all rows of a class are in one group, or if the groups tie the classes together so that no split was found.
+
+    Examples
+    --------
+    >>> parts = split_parts([0] * 10 + [1] * 5, range(15), test_size=0.2, random_state=0)
+    >>> [(parts[:10] == "test").sum().item(), (parts[10:] == "test").sum().item()]
+    [2, 1]
+    """
+    if not 0 < test_size < 1:
+        raise DataError(f"test_size={test_size} is no share: give a number between 0 and 1")
+    codes = np.asarray(y, dtype=np.int64)
+    part = _deal(codes, np.asarray(groups), np.array([1 - test_size, test_size]), random_state, classes)
+    return np.array(["train", "test", ""])[part]
+
+
+def stratified_group_folds(
+    y: ArrayLike,
+    groups: ArrayLike,
+    *,
+    n_folds: int,
+    random_state: Seed,
+    classes: Sequence[str] | None = None,
+) -> list[tuple[Rows, Rows]]:
+    """Return (training rows, test rows) of each fold; every class is on the training side of every fold.
+
+    What scikit-learn's ``StratifiedGroupKFold(shuffle=True)`` is for, which may put all of a class into one test
+    fold, and which takes minutes for the 100,000 groups that a large set of single pictures has.
+
+    Parameters
+    ----------
+    y : array_like of int, shape (n,)
+        Class of each row; rows whose class is negative are in no fold.
+    groups : array_like of int, shape (n,)
+    n_folds : int
+        At least 2. Where there are fewer groups, there are as many folds as groups.
+    random_state : int or Generator
+    classes : sequence of str, optional
+        Names of the classes, for errors.
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Ascending row indices. The test sides are disjoint and together hold every usable row.
+
+    Raises
+    ------
+    ValueError
+        If ``n_folds`` is less than 2.
+    DataError
+        As :func:`split_parts`.
+    """
+    if n_folds < 2:
+        raise ValueError(f"n_folds={n_folds}: at least 2 are needed")
+    codes, members = np.asarray(y, dtype=np.int64), np.asarray(groups)
+    n_folds = max(2, min(n_folds, len(np.unique(members[codes >= 0]))))
+    fold = _deal(codes, members, np.full(n_folds, 1 / n_folds), random_state, classes)
+    sides = [(np.flatnonzero((fold != k) & (codes >= 0)), np.flatnonzero(fold == k)) for k in range(n_folds)]
+    return [(train, test) for train, test in sides if len(test)]
+
+
+def _deal(
+    y: Rows, groups: NDArray[np.generic], shares: NDArray[np.float64], seed: Seed, classes: Sequence[str] | None
+) -> Rows:
+    """Return the part of each row (-1 where ``y`` is negative); no class is in one part only."""
+    usable = np.flatnonzero(y >= 0)
+    part = np.full(len(y), -1)
+    if not len(usable):
+        return part
+    present, code = np.unique(y[usable], return_inverse=True)
+    _, group = np.unique(groups[usable], return_inverse=True)
+    names = [str(k) if classes is None else classes[k] for k in present.tolist()]
+    k = len(present)
+    pairs, sizes = np.unique(group * k + code, return_counts=True)
+    table = _Table(pairs // k, pairs % k, sizes)
+    single = np.flatnonzero(np.bincount(table.classes, minlength=k) == 1)
+    if len(single):
+        rows = int(np.bincount(code)[single[0]])
+        raise DataError(
+            f"class {names[single[0]]!r} cannot be split: {'its only example' if rows == 1 else f'all {rows:,} examples'}"
+            f" {'is' if rows == 1 else 'are'} in one group: add examples from another group, merge the class with "
+            "another, or remove it"
+        )
+    rng = np.random.default_rng(seed)
+    for _ in range(_ATTEMPTS):
+        dealt = table.deal(shares, rng)
+        stuck = table.spread(dealt, len(shares))
+        if stuck is None:
+            part[usable] = dealt[group]
+            return part
+    raise DataError(
+        f"the groups tie the classes together: no split was found that has class {names[stuck]!r} on both sides: "
+        "give a split of your own, or coarser classes"
+    )
+
+
+class _Table:
+    """How many rows of each class each group has, as a sorted list of (group, class, rows)."""
+
+    def __init__(self, groups: Rows, classes: Rows, rows: Rows) -> None:
+        self.groups, self.classes, self.rows = groups, classes, rows
+        self.starts = np.flatnonzero(np.diff(groups, prepend=-1))
+        self.kinds = np.diff(self.starts, append=len(groups))  # classes in each group
+        self.sizes = np.add.reduceat(rows, self.starts)
+
+    def deal(self, shares: NDArray[np.float64], rng: np.random.Generator) -> Rows:
+        """Return a part for each group: larger groups first, each to where its classes are needed most."""
+        n, k = len(self.starts), int(self.classes.max()) + 1
+        part = np.full(n, -1)
+        total = np.bincount(self.classes, self.rows, k)
+        need = shares[:, None] * total
+        shuffled = rng.permutation(n)
+        order = shuffled[np.argsort(-self.sizes[shuffled], kind="stable")]
+        for group in order[self.kinds[order] > 1].tolist():
+            here = slice(self.starts[group], self.starts[group] + self.kinds[group])
+            kinds, rows = self.classes[here], self.rows[here]
+            # Squared error of the shares goes down by most where need times rows, class by class, is largest.
+            part[group] = np.argmax((need[:, kinds] * (rows / total[kinds] ** 2)).sum(axis=1))
+            need[part[group], kinds] -= rows
+        pure = order[self.kinds[order] == 1]
+        kind = self.classes[self.starts[pure]]
+        by_class = pure[np.argsort(kind, kind="stable")]
+        ends = np.cumsum(np.bincount(kind, minlength=k))
+        for code in range(k):
+            open_needs = need.sum(axis=1) / shares  # ties go to the part that is emptiest as a whole
+            heap = [(-need[p, code], -open_needs[p], p) for p in range(len(shares))]
+            heapq.heapify(heap)
+            for group in by_class[ends[code - 1] if code else 0 : ends[code]].tolist():
+                rest, tie, p = heap[0]
+                part[group] = p
+                need[p, code] -= self.sizes[group]
+                heapq.heapreplace(heap, (rest + self.sizes[group], tie, p))
+        return part
+
+    def spread(self, part: Rows, parts: int) -> int | None:
+        """Move groups until no class is in one part only; return a class for which that failed, else None."""
+        k = int(self.classes.max()) + 1
+        held = np.zeros((parts, k), np.int64)  # groups, not rows
+        np.add.at(held, (part[self.groups], self.classes), 1)
+        for code in np.flatnonzero((held > 0).sum(axis=0) == 1).tolist():
+            if (held[:, code] > 0).sum() > 1:
+                continue
+            home = int(np.argmax(held[:, code]))
+            candidates = self.groups[self.classes == code]
+            for group in candidates[np.argsort(self.sizes[candidates], kind="stable")].tolist():
+                kinds = self.classes[self.starts[group] : self.starts[group] + self.kinds[group]]
+                after = held[:, kinds].copy()
+                after[home] -= 1
+                away = int(np.argmin(np.where(np.arange(parts) == home, np.inf, after.sum(axis=1))))
+                after[away] += 1
+                if ((after > 0).sum(axis=0) > 1).all():
+                    held[:, kinds], part[group] = after, away
+                    break
+            else:
+                return int(code)
+        return None
+
+
+def _copies(clusters: NDArray[np.generic], rows: Rows) -> list[list[int]]:
+    """Return the clusters of two or more among ``rows``, ascending, in order of their first row."""
+    order = rows[np.argsort(clusters[rows], kind="stable")]
+    starts = np.flatnonzero(clusters[order][1:] != clusters[order][:-1]) + 1
+    return sorted(part.tolist() for part in np.split(order, starts) if len(part) > 1)
+
+
+def _notes(
+    seen: Mapping[str, Sequence[tuple[int, int]]],
+    ids: Sequence[str] | NDArray[np.str_],
+    text: Sequence[str] | NDArray[np.generic],
+    thing: str,
+    whole: bool,
+) -> list[str]:
+    notes = []
+    for event, pairs in sorted(seen.items()):
+        row, other = pairs[0]
+        number, a, b = len(pairs), repr(str(ids[row])), repr(str(ids[other]))
+        were = "was" if number == 1 else "were"
+        what, _, part = event.rpartition(" ")
+        if event == "open":
+            notes.append(
+                f"{count(number, thing)} of the test part {'is' if number == 1 else 'are'} there under two labels, and "
+                f"both stay (for example {a} is labelled {str(text[row])!r} and {b} {str(text[other])!r})"
+            )
+        elif event == "torn":
+            notes.append(
+                f"{count(number, thing)} whose copy has another label {were} left out, for no one knows which is right "
+                f"(for example {a} is labelled {str(text[row])!r} and {b} {str(text[other])!r})"
+            )
+        elif what == "again":
+            where = "" if whole else f" of the {_NAMES[part]} part"
+            example = f"(for example {a} is {b})"
+            notes.append(f"{count(number, 'copy')} of {thing}s{where} {were} left out, so each counts once {example}")
+        else:
+            notes.append(
+                f"{count(number, _NAMES[what.split()[0]] + ' ' + thing)} that also "
+                f"{'stands' if number == 1 else 'stand'} in the {_NAMES[part]} part {were} left out "
+                f"(for example {a} is {b})"
+            )
+    return notes

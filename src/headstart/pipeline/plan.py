@@ -1,0 +1,148 @@
+"""The plan of a run: what was asked for, and what the clock or the past decided, fixed before any work is done.
+
+It is written into the run folder first and replayed when the same command finds it there, so that a run that was
+interrupted ends with the decisions and weights of one that was not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.results import RunError
+from headstart.results.files import write_json
+
+if TYPE_CHECKING:
+    from headstart.data import Target
+    from headstart.features.backends import Choice
+    from headstart.sources import Source
+
+FORMAT = 1
+_PACKAGES = ("headstart", "torch", "timm", "openvino", "scikit-learn", "numpy", "pillow")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a person asked for.
+
+    Attributes
+    ----------
+    source : str
+        See ``headstart.sources.get``.
+    architecture : str or None
+        Network of a local checkpoint.
+    input_fit : {"auto", "crop", "squash", "pad"}
+        How a picture is fitted into the input; ``"auto"`` measures.
+    final : bool
+        Whether the head is refitted on everything, test part included, after it was measured.
+    seed : int
+        Seed of all that is random.
+    backend, device : str
+        Engine and device; ``"auto"`` chooses.
+    """
+
+    source: str = "lite0"
+    architecture: str | None = None
+    input_fit: str = "auto"
+    final: bool = False
+    seed: int = 0
+    backend: str = "auto"
+    device: str = "auto"
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Settings, what they are applied to, and the engine that was chosen.
+
+    Attributes
+    ----------
+    settings : Settings
+    data, source : str
+        Fingerprints.
+    engine : dict
+        What the activations depend on: backend, version, precision, kind of device; empty for a table of features.
+    device : str
+        The device itself, such as ``"cuda:1"``.
+    versions : dict
+        Of the packages that compute.
+    """
+
+    settings: Settings
+    data: str
+    source: str
+    engine: Mapping[str, str]
+    device: str
+    versions: Mapping[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain values that JSON can hold."""
+        return {"format": FORMAT, **dataclasses.asdict(self)}
+
+
+def make_plan(folder: Path, settings: Settings, target: Target, source: Source | None, choose: Any) -> Plan:
+    """Return the plan of the run in ``folder``: the one that stands there, else a new one, written there.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder; made if need be.
+    settings : Settings
+        What was asked for.
+    target : Target
+        The data.
+    source : Source or None
+        The source; ``None`` for a table of features.
+    choose : callable
+        Returns the engine's ``Choice``; called only for a new plan.
+
+    Raises
+    ------
+    RunError
+        If ``folder`` holds something else: other files, another data set's run, or a run with other settings.
+    """
+    path = folder / "plan.json"
+    identity = {"data": target.fingerprint, "source": source.fingerprint if source else ""}
+    if path.is_file():
+        return _checked(path, settings, identity)
+    if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+        raise RunError(f"{str(folder)!r} holds files that are no run: give an empty or a new folder with --out")
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{str(folder)!r} is a file: give a new folder with --out")
+    choice: Choice | None = choose() if source else None
+    plan = Plan(
+        settings=settings,
+        engine=choice.key() if choice else {},
+        device=choice.device if choice else "",
+        versions={package: version(package) for package in _PACKAGES},
+        **identity,
+    )
+    write_json(path, plan.to_dict())
+    return plan
+
+
+def _checked(path: Path, settings: Settings, identity: Mapping[str, str]) -> Plan:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        plan = Plan(
+            **{**{key: stored[key] for key in stored if key != "format"}, "settings": Settings(**stored["settings"])}
+        )
+    except (ValueError, TypeError, KeyError):
+        raise RunError(f"{str(path)!r} is damaged or of another version: give a new folder with --out") from None
+    folder = str(path.parent)
+    if plan.data != identity["data"]:
+        raise RunError(
+            f"{folder!r} holds the run of another data set (or the data has changed): give a new folder with --out"
+        )
+    if plan.source != identity["source"]:
+        raise RunError(f"{folder!r} holds a run from a source with other weights: give a new folder with --out")
+    asked, had = dataclasses.asdict(settings), dataclasses.asdict(plan.settings)
+    for name, value in asked.items():
+        if had[name] != value:
+            raise RunError(
+                f"{folder!r} holds a run with {name}={had[name]!r}, not {value!r}: give a new folder with --out"
+            )
+    return plan
