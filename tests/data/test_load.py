@@ -166,6 +166,11 @@ def test_an_own_split_that_cannot_be_learned_from(make: Make) -> None:
     assert "puts all rows into train" in message(frame, split="split")
 
 
+def test_a_test_part_that_cannot_be_read(make: Make) -> None:
+    root = make(train__cat=[0, 1], train__dog=[2, 3], test__cat=[b"x"])
+    assert "the test part has no usable row" in message(root, max_unreadable=0.5)
+
+
 def test_val_stands_in_for_a_missing_test_part(make: Make) -> None:
     target = check(load_target(make(train__cat=[0, 1], train__dog=[2, 3], valid__cat=[4], valid__dog=[5])))
     assert (len(target.rows("train")), len(target.rows("test"))) == (4, 2)

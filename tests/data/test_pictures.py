@@ -391,6 +391,8 @@ def test_picture_set(tmp_path: Path, colours: np.ndarray) -> None:
     backwards = pictures.subset(np.array([3, 2, 0]))
     assert_array_equal(backwards.digests, pictures.digests[[3, 2, 0]])
     assert backwards.raw(2) == raw
+    assert pictures.subset([True, False, False, False, False]).raw(0) == raw
+    assert len(pictures.subset([])) == 0
     assert PictureSet([]).digests.shape == (0, 32)
 
 

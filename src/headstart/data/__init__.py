@@ -2,6 +2,7 @@
 
 from headstart.data.load import load_target
 from headstart.data.pictures import PictureSet, open_picture
+from headstart.data.profile import Profile, profile
 from headstart.data.target import Target
 
-__all__ = ["PictureSet", "Target", "load_target", "open_picture"]
+__all__ = ["PictureSet", "Profile", "Target", "load_target", "open_picture", "profile"]

@@ -3,8 +3,9 @@
 A hash only proposes. Each proposed pair is verified on 32x32 thumbnails: a quadratic tone curve close to the identity
 is fitted from one to the other (brightness, contrast and gamma may differ a little), and what it leaves unexplained
 must be small everywhere, judged on 3x3 neighbourhoods against the contrast of the picture, so that one changed
-detail is enough to tell two pictures apart. Where the grey levels reach black or white, brightening may have clipped
-them: if the curve fails on the whole picture, it may hold on the rest and only roughly there. Colours must agree too, unless one picture is the grey version.
+detail is enough to tell two pictures apart. Grey levels near black and white may have been clipped: where the curve
+fails on the whole picture, it may hold on the rest, and there only roughly. Colours must agree too, unless one picture
+is the grey version.
 
 Mirrored, rotated and cropped pictures count as different pictures, and so do two photographs of one object. Nearly
 flat pictures (a blank scan, a black frame) show too little to be recognised and are the same only if their bytes are.
@@ -22,6 +23,7 @@ whole set, the share that is found again:
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +55,7 @@ def perceptual_hash(thumbs: Bytes) -> NDArray[np.uint64]:
     Parameters
     ----------
     thumbs : ndarray of uint8, shape (n, 32, 32)
+        Grey values.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def perceptual_hash(thumbs: Bytes) -> NDArray[np.uint64]:
     result = np.zeros((len(thumbs), 4), np.uint64)
     for start in range(0, len(thumbs), 4096):
         block = thumbs[start : start + 4096].astype(np.float32)
-        waves = (basis @ block @ basis.T).reshape(len(block), -1).take(order, axis=1)
+        waves = (basis @ block @ basis.T).reshape(len(block), SIDE**2).take(order, axis=1)
         bits = waves > 0.005 * np.linalg.norm(waves, axis=1, keepdims=True) + 1e-3
         result[start : start + 4096] = np.packbits(bits, axis=1).view(np.uint64)
     return result
@@ -80,6 +83,7 @@ def candidate_pairs(hashes: NDArray[np.uint64], *, furthest: int = FURTHEST) -> 
     Parameters
     ----------
     hashes : ndarray of uint64, shape (n, 4)
+        From :func:`perceptual_hash`.
     furthest : int
         Largest Hamming distance of a returned pair.
 
@@ -110,7 +114,9 @@ def candidate_pairs(hashes: NDArray[np.uint64], *, furthest: int = FURTHEST) -> 
     return np.stack(np.divmod(pairs, max(n, 1)), axis=1)
 
 
-def same_picture(thumbs: Bytes, other_thumbs: Bytes, tints: Bytes | None = None, other_tints: Bytes | None = None) -> NDArray[np.bool_]:
+def same_picture(
+    thumbs: Bytes, other_thumbs: Bytes, tints: Bytes | None = None, other_tints: Bytes | None = None
+) -> NDArray[np.bool_]:
     """Tell for each pair of thumbnails whether they show the same picture.
 
     Symmetric in its arguments. The thumbnail with more contrast is mapped onto the other one.
@@ -146,6 +152,7 @@ def find_duplicates(
     hashes : ndarray of uint64, shape (n, 4)
         From :func:`perceptual_hash`.
     thumbs : ndarray of uint8, shape (n, 32, 32)
+        Grey values.
     tints : ndarray of uint8, shape (n, 8, 8, 2), optional
         See :func:`same_picture`; without it drawings that differ in colour only may be joined.
 
@@ -174,9 +181,9 @@ def find_duplicates(
 
     # Equal thumbnails need no search; thousands of them would only crowd the buckets.
     rows = _centres(centre, comparable)
-    looks = thumbs[rows].reshape(len(rows), -1)
+    looks = _flat(thumbs[rows])
     if tints is not None:
-        looks = np.hstack([looks, tints[rows].reshape(len(rows), -1)])
+        looks = np.hstack([looks, _flat(tints[rows])])
     centre = _follow(centre, rows, rows[_first_equal(looks)])
 
     def same(left: Rows, right: Rows) -> NDArray[np.bool_]:
@@ -202,14 +209,14 @@ def find_duplicates(
 
 
 def _same(left: Bytes, right: Bytes, colour: tuple[Bytes, Bytes] | None) -> NDArray[np.bool_]:
-    a = left.reshape(len(left), -1).astype(np.float32)
-    b = right.reshape(len(right), -1).astype(np.float32)
+    a = _flat(left).astype(np.float32)
+    b = _flat(right).astype(np.float32)
     result, tone, gain = _explained(a, b, np.ones(a.shape, bool))
     open_range = (np.minimum(a, b) > DARK) & (np.maximum(a, b) < LIGHT)
     again = np.flatnonzero(~result & ~open_range.all(axis=1) & (open_range.mean(axis=1) >= OPEN))
     result[again], tone[again], gain[again] = _explained(a[again], b[again], open_range[again])
     if colour is not None:
-        one, two = (tint.reshape(len(tint), -1).astype(np.int16) - 128 for tint in colour)
+        one, two = (_flat(tint).astype(np.int16) - 128 for tint in colour)
         apart = np.abs(one - two).max(axis=1)
         grey = np.minimum(np.abs(one).max(axis=1), np.abs(two).max(axis=1)) <= NEUTRAL
         faithful = grey & (tone <= GREY_TONE) & (gain <= GREY_GAIN)
@@ -226,7 +233,7 @@ def _explained(
     weight = counted / counted.sum(axis=1, keepdims=True, dtype=np.float32)
 
     def mean(x: Floats, y: Floats | None = None) -> Floats:
-        return np.einsum("ij,ij->i", weight, x if y is None else x * y)[:, None]
+        return np.asarray(np.einsum("ij,ij->i", weight, x if y is None else x * y)[:, None], np.float32)
 
     a, b = a - 128, b - 128  # single precision needs small numbers
     a_spread, b_spread = (np.sqrt(np.maximum(mean(x, x) - mean(x) ** 2, 0)) for x in (a, b))
@@ -287,13 +294,17 @@ def _first_equal(values: NDArray[np.generic]) -> Rows:
     return np.asarray(first[inverse], np.int64)
 
 
+def _flat(values: Bytes) -> Bytes:
+    return values.reshape(len(values), math.prod(values.shape[1:]))
+
+
 def _contrast(thumbs: Bytes) -> NDArray[np.float64]:
     """Return the standard deviation of each thumbnail, in grey levels, without an array of floats for all of them."""
-    flat = thumbs.reshape(len(thumbs), -1)
+    flat = _flat(thumbs)
     mean = flat.mean(axis=1)
     blocks = np.array_split(np.arange(len(flat)), len(flat) // 4096 + 1)
     squares = np.concatenate([np.square(flat[block].astype(np.float32)).mean(axis=1, dtype=float) for block in blocks])
-    return np.sqrt(np.maximum(squares - mean**2, 0))
+    return np.asarray(np.sqrt(np.maximum(squares - mean**2, 0)))
 
 
 @functools.cache

@@ -101,7 +101,8 @@ def load_target(
         notes.append(f"{count(len(lost), 'class')} without any readable picture left out: {some(lost)}")
 
     own = rows.split is not None
-    parts = np.where(usable, _own_parts(rows.split, notes) if rows.split is not None else "train", "").astype("<U5")
+    given = "train" if rows.split is None else _own_parts(rows.split, notes)
+    parts = np.where(usable, given, "").astype("<U5")
     if rows.pictures is not None:
         parts, copies, more = count_once(parts, clusters, rows.ids, y, labels=labels)
     else:
@@ -272,7 +273,9 @@ def _note_torn_groups(groups: NDArray[np.int64] | None, parts: NDArray[np.str_],
 
 
 def _check_parts(parts: NDArray[np.str_], y: NDArray[np.int64], classes: Sequence[str], notes: list[str]) -> None:
-    """Raise a DataError if a class is missing from train; note those missing from test."""
+    """Raise a DataError if test is empty or a class is missing from train; note those missing from test."""
+    if not (parts == "test").any():
+        raise DataError("the test part has no usable row: mend its pictures, or leave the split out to have one made")
     missing = [name for code, name in enumerate(classes) if not (parts[y == code] == "train").any()]
     if missing:
         raise DataError(

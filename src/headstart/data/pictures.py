@@ -64,13 +64,15 @@ def open_picture(raw: bytes | str | Path | NDArray[Any], at_least: int | None = 
     from PIL import Image
 
     try:
-        return upright_rgb(Image.open(io.BytesIO(raw), formats=_formats()), at_least)
+        picture = upright_rgb(Image.open(io.BytesIO(raw), formats=_formats()), at_least)
     except Exception as error:  # damaged files make decoders raise almost anything
         raise PictureError(reason_of(error, raw)) from error
+    picture.info = {}  # so that no one turns it again
+    return picture
 
 
 def upright_rgb(image: Image.Image, at_least: int | None = None) -> Image.Image:
-    """Decode an opened image like :func:`open_picture`; it may be changed. Raises whatever its decoder raises."""
+    """Decode an opened image like :func:`open_picture`, metadata left alone. Raises whatever its decoder raises."""
     from PIL import Image
 
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
@@ -132,8 +134,9 @@ class PictureSet:
         return open_picture(self.raw(i), at_least)
 
     def subset(self, rows: ArrayLike) -> PictureSet:
-        """Return the pictures at ``rows``, in that order, read the way they are read here."""
-        chosen = np.asarray(rows, dtype=np.int64)
+        """Return the pictures at ``rows`` (indices, or a mask), in that order, read the way they are read here."""
+        chosen = np.asarray(rows)
+        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
         result = copy.copy(self)
         result._items = [self._items[i] for i in chosen]
         result._digests = None if self._digests is None else self._digests[chosen]
@@ -270,7 +273,7 @@ def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _upright(source: Image.Image, image: Image.Image) -> Image.Image:
-    """Turn ``image`` the way the EXIF data of ``source`` says, and drop its metadata so that no one turns it again."""
+    """Turn ``image`` the way the EXIF data of ``source`` says."""
     from PIL import ExifTags, Image
 
     turns = {
@@ -286,10 +289,7 @@ def _upright(source: Image.Image, image: Image.Image) -> Image.Image:
         turn = turns.get(source.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # a damaged tag does not spoil the pixels
         turn = None
-    if turn is not None:
-        image = image.transpose(turn)
-    image.info = {}
-    return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _from_array(array: NDArray[np.uint8]) -> Image.Image:

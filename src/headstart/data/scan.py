@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,6 @@ from headstart.results.files import write_bytes
 from headstart.results.terminal import progress
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from headstart.data.pictures import PictureSet
 
 _SHARD = 4096  # pictures; a scan that is killed loses at most this many
@@ -86,13 +84,14 @@ def scan(pictures: PictureSet, *, quiet: bool = True) -> Scan:
     Parameters
     ----------
     pictures : PictureSet
+        Paths, encoded bytes or arrays.
     quiet : bool
         Whether to hide the progress bar.
 
     Warns
     -----
     HeadstartWarning
-        If a damaged part of the cache was thrown away, or the cache cannot be written; the result is right all the same.
+        If a damaged part of the cache was deleted, or the cache cannot be written. The result is right all the same.
     """
     digests = pictures.digests
     records = np.zeros(len(digests), _RECORD)
@@ -205,7 +204,8 @@ def _keep(digests: NDArray[np.uint8], records: NDArray[np.void], rows: NDArray[n
     if not len(rows):
         return
     stream = io.BytesIO()
-    np.savez(stream, digests=digests[rows], **{name: records[name][rows] for name in _RECORD.names or ()})
+    columns: dict[str, Any] = {name: records[name][rows] for name in _RECORD.names or ()}
+    np.savez(stream, digests=digests[rows], **columns)
     content = stream.getvalue()
     try:
         write_bytes(_folder() / f"{_checksum(content)}.npz", content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +42,7 @@ def count_once(
     clusters : array_like of int, shape (n,)
         Equal values: the same picture.
     ids : sequence of str, length n
+        Name of each row.
     y : array_like of int, shape (n,)
         Class of each row; negative: the row is not usable and does not matter.
     labels : sequence of str, length n, optional
@@ -67,32 +69,33 @@ def count_once(
     cluster, codes = np.asarray(clusters), np.asarray(y)
     text = codes if labels is None else labels
     left_out: dict[str, str] = {}
-    seen: dict[str, list[tuple[int, int]]] = {}  # what happened -> (row, the row that is the reason)
+    seen: dict[tuple[str, str], list[tuple[int, int]]] = {}  # (what happened, where) -> rows, each with its example
 
     def leave(row: int, other: int, event: str, more: str = "") -> None:
         parts[row] = ""
         left_out[str(ids[row])] = f"the same {thing} as {str(ids[other])!r}{more}"
-        seen.setdefault(event, []).append((row, other))
+        seen.setdefault((event, kept_in), []).append((row, other))
 
     for rows in _copies(cluster, np.flatnonzero((codes >= 0) & (parts != ""))):
         kept_in = next(part for part in ("test", "val", "train") if (parts[rows] == part).any())
         inside = [row for row in rows if parts[row] == kept_in]
         for row in rows:
-            if parts[row] != kept_in:
-                leave(row, inside[0], f"{parts[row]} in {kept_in}", f" of the {_NAMES[kept_in]} part")
-        first = {int(codes[row]): row for row in reversed(inside)}  # first row of each class
-        if len(first) == 1 or kept_in == "test":
+            if row not in inside:
+                leave(row, inside[0], parts[row], f" of the {_NAMES[kept_in]} part")
+        first = {codes[row]: row for row in reversed(inside)}  # first row of each class
+        if len(first) > 1 and kept_in != "test":
             for row in inside:
-                if row != first[int(codes[row])]:
-                    leave(row, first[int(codes[row])], f"again in {kept_in}")
-            if len(first) > 1:
-                seen.setdefault("open", []).append((*sorted(first.values()),)[:2])
+                other = next(other for code, other in sorted(first.items()) if code != codes[row])
+                leave(row, other, "torn", f", which is labelled {str(text[other])!r}, not {str(text[row])!r}")
             continue
         for row in inside:
-            other = next(other for code, other in sorted(first.items()) if code != codes[row])
-            leave(row, other, "torn", f", which is labelled {str(text[other])!r}, not {str(text[row])!r}")
-    whole = len(set(parts.tolist()) - {""}) == 1  # no split yet
-    return parts, left_out, _notes(seen, ids, text, thing, whole)
+            if row != first[codes[row]]:
+                leave(row, first[codes[row]], "again")
+        if len(first) > 1:
+            row, other, *_ = sorted(first.values())
+            seen.setdefault(("open", kept_in), []).append((row, other))
+    split_yet = len(set(parts.tolist()) - {""}) > 1
+    return parts, left_out, _notes(seen, ids, text, thing, split_yet)
 
 
 resolve_own_split = count_once
@@ -115,9 +118,11 @@ def split_parts(
     y : array_like of int, shape (n,)
         Class of each row; a row whose class is negative gets "".
     groups : array_like of int, shape (n,)
+        Rows with equal values stay together.
     test_size : float
         Share of the test part, between 0 and 1.
     random_state : int or Generator
+        Seed of the shuffle that decides between groups of one size.
     classes : sequence of str, optional
         Names of the classes, for errors.
 
@@ -157,9 +162,11 @@ def stratified_group_folds(
     y : array_like of int, shape (n,)
         Class of each row; rows whose class is negative are in no fold.
     groups : array_like of int, shape (n,)
+        Rows with equal values stay together.
     n_folds : int
         At least 2. Where there are fewer groups, there are as many folds as groups.
     random_state : int or Generator
+        Seed of the shuffle that decides between groups of one size.
     classes : sequence of str, optional
         Names of the classes, for errors.
 
@@ -201,21 +208,20 @@ def _deal(
     single = np.flatnonzero(np.bincount(table.classes, minlength=k) == 1)
     if len(single):
         rows = int(np.bincount(code)[single[0]])
+        which = "its only example is" if rows == 1 else f"all of its {rows:,} examples are"
         raise DataError(
-            f"class {names[single[0]]!r} cannot be split: {'its only example' if rows == 1 else f'all {rows:,} examples'}"
-            f" {'is' if rows == 1 else 'are'} in one group: add examples from another group, merge the class with "
-            "another, or remove it"
+            f"class {names[single[0]]!r} cannot be split, {which} in one group: "
+            "add examples from another group, merge the class with another, or remove it"
         )
     rng = np.random.default_rng(seed)
     for _ in range(_ATTEMPTS):
         dealt = table.deal(shares, rng)
-        stuck = table.spread(dealt, len(shares))
-        if stuck is None:
+        if table.spread(dealt, len(shares), rng):
             part[usable] = dealt[group]
             return part
     raise DataError(
-        f"the groups tie the classes together: no split was found that has class {names[stuck]!r} on both sides: "
-        "give a split of your own, or coarser classes"
+        f"the groups tie {k} classes together so that no split has all of them on both sides: "
+        "give a split of your own, smaller groups, or coarser classes"
     )
 
 
@@ -257,8 +263,8 @@ class _Table:
                 heapq.heapreplace(heap, (rest + self.sizes[group], tie, p))
         return part
 
-    def spread(self, part: Rows, parts: int) -> int | None:
-        """Move groups until no class is in one part only; return a class for which that failed, else None."""
+    def spread(self, part: Rows, parts: int, rng: np.random.Generator) -> bool:
+        """Move groups until no class is in one part only; return whether that was possible."""
         k = int(self.classes.max()) + 1
         held = np.zeros((parts, k), np.int64)  # groups, not rows
         np.add.at(held, (part[self.groups], self.classes), 1)
@@ -266,7 +272,7 @@ class _Table:
             if (held[:, code] > 0).sum() > 1:
                 continue
             home = int(np.argmax(held[:, code]))
-            candidates = self.groups[self.classes == code]
+            candidates = rng.permutation(self.groups[self.classes == code])
             for group in candidates[np.argsort(self.sizes[candidates], kind="stable")].tolist():
                 kinds = self.classes[self.starts[group] : self.starts[group] + self.kinds[group]]
                 after = held[:, kinds].copy()
@@ -277,8 +283,8 @@ class _Table:
                     held[:, kinds], part[group] = after, away
                     break
             else:
-                return int(code)
-        return None
+                return False
+        return True
 
 
 def _copies(clusters: NDArray[np.generic], rows: Rows) -> list[list[int]]:
@@ -289,36 +295,32 @@ def _copies(clusters: NDArray[np.generic], rows: Rows) -> list[list[int]]:
 
 
 def _notes(
-    seen: Mapping[str, Sequence[tuple[int, int]]],
+    seen: Mapping[tuple[str, str], Sequence[tuple[int, int]]],
     ids: Sequence[str] | NDArray[np.str_],
-    text: Sequence[str] | NDArray[np.generic],
+    text: Sequence[str] | NDArray[Any],
     thing: str,
-    whole: bool,
+    split_yet: bool,
 ) -> list[str]:
     notes = []
-    for event, pairs in sorted(seen.items()):
-        row, other = pairs[0]
-        number, a, b = len(pairs), repr(str(ids[row])), repr(str(ids[other]))
-        were = "was" if number == 1 else "were"
-        what, _, part = event.rpartition(" ")
+    for (event, part), pairs in sorted(seen.items()):
+        n, (row, other) = len(pairs), pairs[0]
+        a, b = repr(str(ids[row])), repr(str(ids[other]))
+        are, were, stand = ("is", "was", "stands") if n == 1 else ("are", "were", "stand")
+        under = f"(for example {a} is labelled {str(text[row])!r} and {b} {str(text[other])!r})"
+        same = f"(for example {a} is {b})"
+        of_part = f" of the {_NAMES[part]} part" if split_yet else ""
         if event == "open":
-            notes.append(
-                f"{count(number, thing)} of the test part {'is' if number == 1 else 'are'} there under two labels, and "
-                f"both stay (for example {a} is labelled {str(text[row])!r} and {b} {str(text[other])!r})"
-            )
+            notes.append(f"{count(n, thing)}{of_part} {are} there under two labels, and each label stays {under}")
         elif event == "torn":
             notes.append(
-                f"{count(number, thing)} whose copy has another label {were} left out, for no one knows which is right "
-                f"(for example {a} is labelled {str(text[row])!r} and {b} {str(text[other])!r})"
+                f"{count(n, thing)}{of_part} with a copy under another label {were} left out, "
+                f"for it is not known which is right {under}"
             )
-        elif what == "again":
-            where = "" if whole else f" of the {_NAMES[part]} part"
-            example = f"(for example {a} is {b})"
-            notes.append(f"{count(number, 'copy')} of {thing}s{where} {were} left out, so each counts once {example}")
+        elif event == "again":
+            notes.append(f"{count(n, thing)}{of_part} that {stand} there already {were} left out {same}")
         else:
             notes.append(
-                f"{count(number, _NAMES[what.split()[0]] + ' ' + thing)} that also "
-                f"{'stands' if number == 1 else 'stand'} in the {_NAMES[part]} part {were} left out "
-                f"(for example {a} is {b})"
+                f"{count(n, f'{_NAMES[event]} {thing}')} that also {stand} in the {_NAMES[part]} part "
+                f"{were} left out {same}"
             )
     return notes

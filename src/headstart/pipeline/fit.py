@@ -185,6 +185,7 @@ def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) 
         return target.features.astype(np.float32)
     from headstart.features.backends import Choice
     from headstart.features.extract import compute
+    from headstart.features.graph import LAST
     from headstart.pipeline.input_fit import SAMPLE, InputFit, choose_input_fit, sample_rows
 
     assert source is not None and target.pictures is not None
@@ -204,7 +205,7 @@ def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) 
         )
         found.times["pictures_passed"] = found.times.get("pictures_passed", 0) + activations.n_passed
         found.times["shards_damaged"] = found.times.get("shards_damaged", 0) + activations.n_damaged
-        return activations["last"]
+        return activations[LAST]
 
     own = source.preprocessing.fit
     if settings.input_fit == "auto":

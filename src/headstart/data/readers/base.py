@@ -39,7 +39,7 @@ class Columns:
         for name in names:
             given = getattr(self, name)
             if given is not None:
-                raise DataError(f"{name}={' '.join(repr(given).split()):.40} has no meaning here: {because}")
+                raise DataError(f"{name}={short(given)} has no meaning here: {because}")
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,11 @@ def some(values: Sequence[object], limit: int = 3) -> str:
     """
     shown = ", ".join(repr(str(value)) for value in values[:limit])
     return f"{shown} and {len(values) - limit:,} more" if len(values) > limit else shown
+
+
+def short(value: object) -> str:
+    """Return ``repr(value)`` on one line of at most 60 characters."""
+    return " ".join(repr(value).split())[:60]
 
 
 def count(n: int, thing: str) -> str:

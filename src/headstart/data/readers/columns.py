@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headstart.data.readers.base import Column, Columns, part_of, some
+from headstart.data.readers.base import Column, Columns, part_of, short, some
 from headstart.data.readers.items import shows_picture
 from headstart.results import DataError
 
@@ -62,7 +63,7 @@ def choose(frame: pd.DataFrame, asked: Columns) -> Chosen:
     free = [column for column in free if column != split]
     group = asked.group
     if group is None:
-        group = _only([column for column in free if _plain(column) in _GROUP], "group", free)
+        group = _only([column for column in free if _plain(column) in _GROUP], "group")
     free = [column for column in free if column != group]
     label = asked.label if asked.label is not None else _label(free, frame, pictures=image is not None)
     notes = []
@@ -88,16 +89,15 @@ def _check(frame: pd.DataFrame, asked: Columns) -> None:
     for role in ("image", "label", "split", "group"):
         column = getattr(asked, role)
         if column is not None and (not isinstance(column, Hashable) or column not in frame.columns):
-            name = " ".join(repr(column).split())
-            raise DataError(f"there is no column {name:.60} for {role}=: the columns are {_list(frame.columns)}")
+            raise DataError(f"there is no column {short(column)} for {role}=: the columns are {_list(frame.columns)}")
 
 
 def _image(frame: pd.DataFrame, free: Sequence[Column]) -> Column | None:
     found = [column for column in free if _holds_pictures(frame[column])]
     named = [column for column in found if _plain(column) in _IMAGE]
     # Beside pictures themselves, a column of paths says where they came from.
-    content = [column for column in named or found if not isinstance(frame[column].dropna().iloc[0], str)]
-    return _only(content or named or found, "image", found)
+    content = [column for column in named or found if not isinstance(frame[column].dropna().iloc[0], (str, Path))]
+    return _only(content or named or found, "image")
 
 
 def _holds_pictures(values: pd.Series) -> bool:
@@ -115,14 +115,14 @@ def _split(frame: pd.DataFrame, free: Sequence[Column]) -> Column | None:
             parts = {part_of(value) for value in frame[column].unique()}
             if "" not in parts and len(parts) > 1:
                 found.append(column)
-    return _only(found, "split", found)
+    return _only(found, "split")
 
 
 def _label(free: Sequence[Column], frame: pd.DataFrame, *, pictures: bool) -> Column:
     found = named_like_label(free)
     if not found and pictures and len(free) == 1:
         found = list(free)
-    label = _only(found, "label", free)
+    label = _only(found, "label")
     if label is None:
         candidates = f" (one of {_list(free)})" if 0 < len(free) < len(frame.columns) else ""
         raise DataError(
@@ -132,7 +132,7 @@ def _label(free: Sequence[Column], frame: pd.DataFrame, *, pictures: bool) -> Co
     return label
 
 
-def _only(found: Sequence[Column], role: str, free: Sequence[Column]) -> Column | None:
+def _only(found: Sequence[Column], role: str) -> Column | None:
     if len(found) > 1:
         raise DataError(f"the columns {_list(found)} may all hold the {role}: give {role}=COLUMN")
     return found[0] if found else None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from headstart.data.pictures import Item, reason_of, upright_rgb
+from headstart.data.readers.base import short
 from headstart.data.readers.walk import is_picture
 from headstart.results import DataError, PictureError
 
@@ -48,7 +49,7 @@ def picture_item(value: Any, folder: Path) -> Item:
         return _pillow_array(value)
     if hasattr(value, "__array__"):
         return np.asarray(value)
-    raise DataError(f"{value!r:.60} is no picture: give paths, encoded bytes, arrays or Pillow images")
+    raise DataError(f"{short(value)} is no picture: give paths, encoded bytes, arrays or Pillow images")
 
 
 def check_paths(items: Sequence[Item], what: str, folder: Path) -> None:
@@ -68,6 +69,6 @@ def is_pillow(value: object) -> bool:
 
 def _pillow_array(image: Any) -> Item:
     try:
-        return np.asarray(upright_rgb(image.copy()))  # a copy: the image is the caller's
+        return np.array(upright_rgb(image))
     except Exception as error:  # an image that is not loaded yet is decoded here, see open_picture
         return PictureError(reason_of(error))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.data.readers.base import Column, count, part_of, some
+from headstart.data.readers.base import Column, count, part_of, short, some
 from headstart.results import DataError
 
 if TYPE_CHECKING:
@@ -98,9 +98,9 @@ def features_of(frame: pd.DataFrame, names: Sequence[Column]) -> NDArray[np.floa
         if values.dtype.kind in "cmM" or text.any():
             example = values[text].iloc[0] if text.any() else values.iloc[0]
             raise DataError(
-                f"feature column {str(name)!r} holds {example!r:.60}, which is no number (in {max(text.sum(), 1):,} of "
-                f"{count(len(values), 'row')}): encode it as numbers or drop it, or give image={str(name)!r} if it "
-                "holds pictures"
+                f"feature column {str(name)!r} holds {short(example)}, which is no number "
+                f"(in {max(text.sum(), 1):,} of {count(len(values), 'row')}): encode it as numbers or drop it, "
+                f"or give image={str(name)!r} if it holds pictures"
             )
         columns.append(numbers)
     return finite(np.column_stack(columns), [str(name) for name in names])
