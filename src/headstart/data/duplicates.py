@@ -14,10 +14,28 @@ A difference much finer than 1/32 of the side is not seen.
 Pairs are joined with a *centre* that each member has been verified against directly, so no two members of a cluster
 are more than two verified links apart: chains through look-alikes cannot grow.
 
-Measured with :func:`headstart.data.scan.scan` on 300 random pictures of each set, each beside its altered copy in the
-whole set, the share that is found again:
+Share of altered copies that is found, 300 of each set, encoded again and searched for in the whole set:
 
-@@TABLE@@
+=====================  ========  =======  =====  =======  =====
+alteration             clothing  grocery  ELPV   emoji    28x28
+=====================  ========  =======  =====  =======  =====
+JPEG, quality 40       1.000     1.000    0.997  0.963    0.393
+JPEG 90, back to PNG   1.000     1.000    1.000  1.000    1.000
+half size              1.000     1.000    1.000  1.000    0.000
+double size            1.000     1.000    1.000  1.000    0.877
+half size, JPEG 60     1.000     1.000    0.997  0.360    0.000
+brightness x 0.9       1.000     1.000    0.997  1.000    1.000
+brightness x 1.1       0.983     0.977    0.980  0.903    0.997
+contrast x 1.1         0.997     1.000    1.000  1.000    0.997
+gamma 0.85             0.977     1.000    1.000  1.000    1.000
+gamma 1.2              0.970     1.000    0.997  1.000    0.997
+grey                   1.000     1.000    1.000  1.000    1.000
+mirrored, cropped 5 %  0.000     0.000    0.000  (0.253)  0.003
+=====================  ========  =======  =====  =======  =====
+
+(emoji: Twitter's 64x64 drawings, of which a quarter equals its mirror image; 28x28: 10,000 of Fashion-MNIST.)
+Joined though their bytes differ: clothing 1 pair, grocery none, ELPV none of 2,624 cells, emoji 6 clusters in three
+styles (flags such as Romania and Chad, persons drawn alike), Fashion-MNIST 2 pairs; looked at, all the same picture.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from headstart.data.duplicates import SIDE, perceptual_hash
 from headstart.data.pictures import open_picture
-from headstart.results import HeadstartWarning, PictureError, StorageError
+from headstart.results import HeadstartWarning, PictureError
 from headstart.results.cache import cache_folder
 from headstart.results.files import write_bytes
 from headstart.results.terminal import progress
@@ -209,7 +209,7 @@ def _keep(digests: NDArray[np.uint8], records: NDArray[np.void], rows: NDArray[n
     content = stream.getvalue()
     try:
         write_bytes(_folder() / f"{_checksum(content)}.npz", content)
-    except StorageError as error:
+    except OSError as error:
         warnings.warn(f"the pictures will have to be looked at again next time: {error}", HeadstartWarning, 2)
 
 

@@ -133,16 +133,13 @@ def _checked(path: Path, settings: Settings, identity: Mapping[str, str]) -> Pla
     except (ValueError, TypeError, KeyError):
         raise RunError(f"{str(path)!r} is damaged or of another version: give a new folder with --out") from None
     folder = str(path.parent)
-    if plan.data != identity["data"]:
-        raise RunError(
-            f"{folder!r} holds the run of another data set (or the data has changed): give a new folder with --out"
-        )
-    if plan.source != identity["source"]:
-        raise RunError(f"{folder!r} holds a run from a source with other weights: give a new folder with --out")
     asked, had = dataclasses.asdict(settings), dataclasses.asdict(plan.settings)
-    for name, value in asked.items():
-        if had[name] != value:
-            raise RunError(
-                f"{folder!r} holds a run with {name}={had[name]!r}, not {value!r}: give a new folder with --out"
-            )
+    # Settings first: another seed also makes another split, and so another fingerprint of the data.
+    wrong = [f"with {name}={had[name]!r}, not {value!r}" for name, value in asked.items() if had[name] != value]
+    if not wrong and plan.data != identity["data"]:
+        wrong = ["of another data set (or the data has changed)"]
+    if not wrong and plan.source != identity["source"]:
+        wrong = ["from a source with other weights"]
+    if wrong:
+        raise RunError(f"{folder!r} holds a run {wrong[0]}: give a new folder with --out")
     return plan

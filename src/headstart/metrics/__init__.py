@@ -1,0 +1,18 @@
+"""Metrics and their intervals, on arrays: classes (n,) from 0 to k - 1, probabilities (n, k), groups (n,)."""
+
+from headstart.metrics.calibration import Calibration, calibration
+from headstart.metrics.counts import confusion
+from headstart.metrics.intervals import Interval, bootstrap, bootstrap_classes
+from headstart.metrics.scores import METRICS, per_class, scores
+
+__all__ = [
+    "METRICS",
+    "Calibration",
+    "Interval",
+    "bootstrap",
+    "bootstrap_classes",
+    "calibration",
+    "confusion",
+    "per_class",
+    "scores",
+]

@@ -1,0 +1,267 @@
+"""The report of a fit: its answers, in the order of the questions, as sections of one page."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from headstart.report import (
+    Block,
+    ClassBars,
+    ConfusionMatrix,
+    Decision,
+    Gallery,
+    KeyFigure,
+    KeyFigures,
+    Notes,
+    Picture,
+    Section,
+    Table,
+    answer_section,
+    render,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from headstart.pipeline.fit import Findings
+    from headstart.pipeline.plan import Plan
+
+_SHOWN = 24
+_NAMES = {
+    "macro_f1": ("macro-F1", "the mean over the classes, each counting the same"),
+    "balanced_accuracy": ("balanced accuracy", "the share of each class that is found, averaged over the classes"),
+    "accuracy": ("accuracy", "the share of all that is right; large classes count most"),
+    "roc_auc": ("ROC-AUC", "the chance that the right class ranks a picture of its own above another"),
+    "pr_auc": ("PR-AUC", "average precision; compare it with the prevalence"),
+    "ece": ("calibration error", "how far stated probabilities are from what comes true; 0 is perfect"),
+}
+
+
+def headline(found: Findings) -> str:
+    """Return what the run found, in one sentence."""
+    thing = "pictures" if found.target.modality == "pictures" else "rows"
+    if found.evaluation is None:
+        assert found.validation is not None
+        return found.validation.headline()
+    score, accuracy = found.evaluation.metrics["macro_f1"], found.evaluation.metrics["accuracy"]
+    return (
+        f"macro-F1 {score.value:.3f} (95 % interval {score.low:.3f} to {score.high:.3f}), "
+        f"accuracy {accuracy.value:.3f}, on {len(found.target.rows('test')):,} held-out {thing} that were touched once."
+    )
+
+
+def report_page(found: Findings, plan: Plan) -> str:
+    """Return the page, as HTML."""
+    target, source = found.target, found.source
+    sections = [_profile(found)]
+    if source is not None:
+        sections.append(_source(found))
+    if found.input_fit is not None:
+        sections.append(_input_fit(found))
+    sections.append(_validation(found))
+    if found.evaluation is not None:
+        sections.append(_evaluation(found))
+    sections.append(_look_at(found))
+    parts = {part: len(target.rows(part)) for part in ("train", "val", "test")}
+    facts = {
+        "Pictures" if target.modality == "pictures" else "Rows": f"{sum(parts.values()):,}",
+        "Classes": f"{len(target.classes):,}",
+        "Learned from": f"{parts['train'] + parts['val']:,}",
+        "Tested on": f"{parts['test']:,}",
+        "Source": source.name if source else "plain features",
+    }
+    figures = [] if found.evaluation is None else [_figure("macro_f1", found.evaluation.metrics["macro_f1"])]
+    return render(
+        sections,
+        title=target.name,
+        subtitle=f"{len(target.classes):,} classes · headstart fit",
+        facts=facts,
+        verdict=_verdict(found),
+        figures=figures,
+        provenance={
+            **{name: str(version) for name, version in plan.versions.items()},
+            "engine": " ".join(plan.engine.values()) or "none",
+            "seed": str(plan.settings.seed),
+            "data fingerprint": target.fingerprint[:16],
+            "source fingerprint": source.fingerprint[:16] if source else "none",
+        },
+        command=_command(plan),
+    )
+
+
+def _verdict(found: Findings) -> str:
+    evaluation = found.evaluation
+    sentence = headline(found)
+    if evaluation is None:
+        return f"{sentence[0].upper()}{sentence[1:]} There was no test part."
+    weakest = evaluation.to_frame()["F1"].astype(float).idxmin()
+    score = evaluation.to_frame()["F1"].astype(float).min()
+    share = evaluation.metrics["accuracy"].value
+    thing = "pictures" if found.target.modality == "pictures" else "rows"
+    return (
+        f"Of 100 new {thing} like these, about {100 * share:.0f} are named rightly. "
+        f"The weakest class is {weakest} (F1 {score:.2f}); look at its mistakes first."
+    )
+
+
+def _command(plan: Plan) -> str:
+    settings = plan.settings
+    words = ["headstart", "fit", "DATA", "--source", settings.source, "--seed", str(settings.seed)]
+    if settings.architecture:
+        words += ["--architecture", settings.architecture]
+    if settings.input_fit != "auto":
+        words += ["--input-fit", settings.input_fit]
+    if settings.final:
+        words.append("--final")
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def _figure(name: str, interval: Any, **more: Any) -> KeyFigure:
+    label, explanation = _NAMES[name]
+    return KeyFigure.of(label, interval, explanation, **more)
+
+
+def _profile(found: Findings) -> Section:
+    profile, target = found.profile, found.target
+    median = f"{profile.median_class:,.0f} training examples in the median class"
+    figures = [
+        KeyFigure(
+            "effective number of classes", profile.effective_classes, explanation="as uncertain as so many equal ones",
+            digits=1,
+        ),
+        KeyFigure("imbalance ratio", profile.imbalance_ratio, explanation="largest class over smallest", digits=1),
+        KeyFigure("counts as", profile.scale, explanation=median),
+    ]  # fmt: skip
+    blocks: list[Block | str] = [
+        KeyFigures(figures),
+        Table(profile.to_frame(), "Examples of each class", bar="train"),
+    ]
+    if profile.sizes:
+        width, height = profile.sizes["width"], profile.sizes["height"]
+        kinds = ", ".join(f"{name} {count:,}" for name, count in profile.formats.items())
+        modes = ", ".join(f"{name} {count:,}" for name, count in profile.modes.items())
+        blocks.append(
+            f"Widths from {width[0]:,.0f} to {width[-1]:,.0f} pixels (median {width[2]:,.0f}), heights from "
+            f"{height[0]:,.0f} to {height[-1]:,.0f} (median {height[2]:,.0f}). Formats: {kinds}. Colour modes: {modes}."
+        )
+    if target.notes:
+        blocks.append(Notes("What was done while loading", list(target.notes), open=len(target.notes) <= 4))
+    if profile.leakage:
+        pairs = [(gone, f"is {kept} of {part}") for gone, kept, part in profile.leakage]
+        blocks.append(Notes("Left out, because the same picture stands in a later part", pairs))
+    if profile.contradictions:
+        lines = [", ".join(f"{name} as {label}" for name, label in twins) for twins in profile.contradictions]
+        blocks.append(Notes("The same picture under more than one label", lines))
+    if profile.unreadable:
+        blocks.append(Notes("Unreadable files", list(profile.unreadable.items())))
+    if profile.twins:
+        blocks.append(Notes("The same picture more than once", [" = ".join(twins) for twins in profile.twins]))
+    return answer_section(profile, *blocks, table=False)
+
+
+def _source(found: Findings) -> Section:
+    source = found.source
+    assert source is not None
+    card = source.card
+    accuracy = "" if card.accuracy is None else f", published top-1 accuracy {card.accuracy:.1%} there"
+    size = "" if card.n_parameters is None else f"{card.n_parameters / 1e6:.1f} million weights, "
+    height, width = source.preprocessing.size
+    what = f"{source.name} ({card.architecture}): {size}{width} × {height} pixels in, licence {card.licence}"
+    decision = Decision(
+        what + ".",
+        "It was named, or is the default; models are not compared yet.",
+        overrule="--source NAME (headstart sources lists them)",
+    )
+    return Section("Which source model?", f"{source.name}, trained on {card.trained_on}{accuracy}.", [decision])
+
+
+def _input_fit(found: Findings) -> Section:
+    answer, source = found.input_fit, found.source
+    assert answer is not None and source is not None
+    if not answer.n:
+        return answer_section(answer, table=False)
+    height, width = source.preprocessing.size
+    why = (
+        f"Measured on {answer.n:,} pictures of the development part: a cross-validated logistic head on the last tap, "
+        f"the same folds for each way. The source's own way, {answer.own}, is left only for one whose gain has a "
+        "paired 95 % interval above zero. The test part played no role."
+    )
+    frame = answer.to_frame()
+    decision = Decision(
+        f"Pictures are fitted into {width} × {height} pixels by {answer.fit}.",
+        why,
+        frame,
+        list(frame.index).index(answer.fit),
+        "--input-fit crop|squash|pad",
+    )
+    return answer_section(answer, decision, table=False)
+
+
+def _validation(found: Findings) -> Section:
+    validation = found.validation
+    assert validation is not None
+    frame = validation.to_frame()
+    decision = Decision(
+        f"A multinomial logistic regression on standardized features, C = {validation.C:g}.",
+        f"{validation.method_text()} Cross-validated on the {len(found.target.rows('train', 'val')):,} examples of the "
+        "development part (training and validation); groups and copies are never torn apart.",
+        frame,
+        list(frame.index).index(validation.C),
+    )
+    honest = _figure("macro_f1", validation.estimate)
+    return answer_section(validation, KeyFigures([honest]), decision, table=False)
+
+
+def _evaluation(found: Findings) -> Section:
+    evaluation = found.evaluation
+    assert evaluation is not None
+    metrics = evaluation.metrics
+    frame = evaluation.to_frame()
+    more: Mapping[str, Any] = {
+        "pr_auc": {"reference": float(frame["prevalence"].mean()), "reference_label": "prevalence"}
+    }
+    figures = [_figure(name, metrics[name], **more.get(name, {})) for name in _NAMES if name in metrics]
+    blocks = [
+        KeyFigures(figures),
+        ConfusionMatrix(evaluation.confusion, evaluation.classes, "The test part: given in rows, predicted in columns"),
+        ClassBars(
+            evaluation.classes, frame["precision"], frame["recall"], frame["F1"], frame["support"],
+            "Precision, recall and F1 of each class",
+        ),
+        Table(frame, "Each class in figures"),
+    ]  # fmt: skip
+    return answer_section(evaluation, *blocks, table=False)
+
+
+def _look_at(found: Findings) -> Section:
+    """The most confident mistakes and the likely mislabelled pictures."""
+    issues = found.issues
+    assert issues is not None
+    blocks: list[Block | str] = []
+    if found.mistakes is not None and len(found.mistakes):
+        caption = "The most confident mistakes on the test part"
+        blocks.append(_gallery(found, found.mistakes.to_frame(), caption))
+    if len(issues):
+        caption = "Likely mislabelled in the development part: the label is improbable out of fold"
+        blocks.append(_gallery(found, issues.to_frame(), caption))
+    if not blocks:
+        blocks.append("Nothing stands out.")
+    return Section("Which examples should I look at?", issues.headline(), blocks, issues.warnings)
+
+
+def _gallery(found: Findings, frame: Any, caption: str) -> Block:
+    """Return pictures (for a table of features, rows) with the label given and the one predicted."""
+    pictures = found.target.pictures
+    if pictures is None:
+        return Table(frame, caption)
+    row_of = {name: row for row, name in enumerate(found.target.ids.tolist())}
+    shown = []
+    for record in frame.reset_index().to_dict(orient="records"):
+        row = row_of[record["id"]]
+        lines: Sequence[tuple[str, str]] = [
+            ("given", str(record["given"])),
+            ("predicted", f"{record['predicted']} {record['probability']:.2f}"),
+        ]
+        shown.append(Picture(lambda row=row: pictures.open(row, at_least=200), lines, record["id"]))  # type: ignore[misc]
+    return Gallery(shown, caption, limit=_SHOWN)

@@ -1,0 +1,160 @@
+"""The head: a standardized multinomial logistic regression."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from headstart.results import DataError
+from headstart.training.design import Design
+
+
+class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Multinomial logistic regression with an L2 penalty on standardized features.
+
+    Features are standardized by the training rows, and the standardization is folded into the coefficients, so that
+    the fitted head is one linear layer on the features as they come. It minimizes
+    ``C * sum_i w_i * log_loss_i + |coefficients of standardized features|^2 / 2``; intercepts are free. The fit is in
+    float64 whatever the features are: float32 is no faster at 3,000 x 1,280, and its rounding stops the solver early.
+
+    Parameters
+    ----------
+    C : float
+        Inverse strength of the penalty. On 1,280 standardized features the best is usually between 1e-4 and 1e-1.
+    max_iter : int
+        Most iterations of L-BFGS.
+    tol : float
+        L-BFGS stops where no component of the gradient of the mean loss is larger.
+    class_weight : dict or "balanced", optional
+        Weights of the classes, multiplied by ``sample_weight``.
+    random_state : int, optional
+        For scikit-learn's conventions only: nothing here is random.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (k,)
+    coef_ : ndarray of float64, shape (k, d), with two classes (1, d)
+        In the scale of the features given to ``fit``.
+    intercept_ : ndarray of float64, shape (k,), with two classes (1,)
+    n_iter_ : int
+        Iterations used.
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> head = LogisticHead(C=10).fit(X, y)
+    >>> head.coef_.shape, round(float(head.score(X, y)), 2)
+    ((3, 4), 0.98)
+    """
+
+    def __init__(
+        self,
+        C: float = 1.0,
+        *,
+        max_iter: int = 2000,
+        tol: float = 1e-6,
+        class_weight: Mapping[Any, float] | str | None = None,
+        random_state: int | None = None,
+    ) -> None:
+        self.C = C
+        self.max_iter = max_iter
+        self.tol = tol
+        self.class_weight = class_weight
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> LogisticHead:
+        """Fit the head.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d)
+        y : array_like, shape (n,)
+            Labels, of two classes or more.
+        sample_weight : array_like, shape (n,), optional
+            A weight of 2 counts like a row that stands twice, in the standardization too.
+
+        Raises
+        ------
+        DataError
+            If there is one class only.
+        """
+        features, labels = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(labels)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, features)
+        if weight is not None:  # a row of weight 0 is as if it were not there
+            there = weight > 0
+            features, labels, weight = features[there], labels[there], weight[there]
+        self.classes_ = np.unique(labels)
+        if len(self.classes_) < 2:
+            raise DataError(f"all labels are of one class, {self.classes_.tolist()}: a classifier needs at least two")
+        design = Design.of(features, weight)
+        model = LogisticRegression(C=self.C, tol=self.tol, max_iter=self.max_iter, class_weight=self.class_weight)
+        model.fit(design.rows, labels, sample_weight=weight)
+        self.coef_, self.intercept_ = design.original(model.coef_, model.intercept_)
+        self.n_iter_ = int(model.n_iter_.max())
+        return self
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the log-odds (n,) of the second of two classes, or the scores (n, k) of more."""
+        check_is_fitted(self)
+        features = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        scores = features @ self.coef_.T + self.intercept_
+        return np.asarray(scores[:, 0] if len(self.classes_) == 2 else scores)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the probability of each class, (n, k), in the order of ``classes_``."""
+        return probabilities(self.decision_function(X))
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the most probable class of each row."""
+        scores = self.decision_function(X)
+        best = (scores > 0).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return ``weight`` (k, d) and ``bias`` (k,): ``softmax(X @ weight.T + bias)`` are the probabilities.
+
+        So it is for two classes too, where the first row is 0 and the second gives the log-odds.
+        """
+        check_is_fitted(self)
+        if len(self.classes_) > 2:
+            return {"weight": self.coef_, "bias": self.intercept_}
+        return {
+            "weight": np.vstack([np.zeros_like(self.coef_), self.coef_]),
+            "bias": np.append(0.0, self.intercept_),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], classes: ArrayLike | None = None) -> LogisticHead:
+        """Return a fitted head from what ``to_arrays`` gave and the labels of its k classes (0 to k - 1 if None)."""
+        weight, bias = (np.asarray(arrays[name], dtype=np.float64) for name in ("weight", "bias"))
+        labels = np.arange(len(bias)) if classes is None else np.asarray(classes)
+        if weight.ndim != 2 or not len(weight) == len(bias) == len(labels) >= 2:
+            raise DataError(
+                f"weight {weight.shape}, bias {bias.shape} and {len(labels)} classes do not fit: "
+                "give (k, d), (k,) and k of them, k at least 2"
+            )
+        head = cls()
+        head.classes_, head.n_features_in_ = labels, weight.shape[1]
+        two = len(labels) == 2
+        head.coef_ = weight[1:] - weight[:1] if two else weight
+        head.intercept_ = bias[1:] - bias[:1] if two else bias
+        return head
+
+
+def probabilities(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """Return probabilities (n, k) from log-odds (n,) of two classes or scores (n, k)."""
+    if scores.ndim == 1:
+        second = expit(scores.astype(np.float64))
+        return np.column_stack([1 - second, second])
+    return np.asarray(softmax(scores.astype(np.float64), axis=1))
