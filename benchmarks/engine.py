@@ -54,8 +54,8 @@ def engine(folder: Path) -> tuple[float, np.ndarray]:
     from torchvision.datasets import ImageFolder
 
     from headstart.data import PictureSet
+    from headstart.features.activations import compute
     from headstart.features.backends import choose_backend
-    from headstart.features.extract import compute
     from headstart.sources import get
 
     files = [path for path, _ in ImageFolder(str(folder)).samples]

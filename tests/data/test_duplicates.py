@@ -62,6 +62,15 @@ def test_candidates_are_all_pairs_within_the_guaranteed_distance(seed):
     assert {pair for pair in found if distance[pair] < duplicates.BANDS} == near
 
 
+@pytest.mark.parametrize("band", range(16))
+def test_one_equal_band_is_enough(band):
+    rng = np.random.default_rng(band)
+    bits = rng.integers(0, 2, (2, 256), dtype=np.uint8)
+    bits[1] = bits[0]
+    bits[1].reshape(16, 16)[np.arange(16) != band, rng.integers(0, 16, 15)] ^= 1
+    assert candidate_pairs(np.packbits(bits, axis=1).view(np.uint64)).tolist() == [[0, 1]]
+
+
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_candidates_of_hardly_any_rows(n):
     assert candidate_pairs(np.zeros((n, 4), np.uint64)).tolist() == ([[0, 1]] if n == 2 else [])
@@ -132,8 +141,15 @@ def test_equal_bytes_are_one_picture_and_missing_bytes_are_none():
     assert find_duplicates(digests, perceptual_hash(thumbs), thumbs).tolist() == [0, 1, 2, 1, 4]
 
 
-def test_a_cluster_does_not_chain_from_picture_to_picture():
+@pytest.mark.parametrize("crowded", [False, True])
+def test_a_cluster_does_not_chain_from_picture_to_picture(crowded, monkeypatch):
     """Each frame is like the next one; a fade from one scene to another must not become one picture."""
+    if crowded:  # so that clusters have to join clusters
+
+        def neighbours(hashes):
+            return np.stack([np.arange(len(hashes) - 1), np.arange(1, len(hashes))], axis=1)
+
+        monkeypatch.setattr(duplicates, "candidate_pairs", neighbours)
     a, b = (np.asarray(_scene(k, 32).convert("L"), float) for k in (1, 2))
     thumbs = np.stack([a + (b - a) * t for t in np.linspace(0, 1, 60)]).astype(np.uint8)
     assert same_picture(thumbs[:-1], thumbs[1:]).all()
@@ -191,7 +207,7 @@ def test_flat_pictures_are_the_same_only_byte_by_byte():
     dotted[30, 30] = 0
     faint = (250 + rng.integers(0, 2, (64, 64))).astype(np.uint8)
     flat = [np.full((64, 64), value, np.uint8) for value in (0, 128, 250, 250)]
-    assert _labels([*flat, dotted, faint]).tolist() == [0, 1, 2, 2, 4, 5]
+    assert _labels([*flat, dotted, faint, faint - 5]).tolist() == [0, 1, 2, 2, 4, 5, 6]
 
 
 def test_same_picture_is_symmetric():

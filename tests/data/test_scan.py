@@ -6,9 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from headstart.data import scan as scan_module
+from headstart.data.duplicates import same_picture
 from headstart.data.pictures import PictureSet
 from headstart.data.scan import Scan, scan
 from headstart.results import HeadstartWarning
@@ -64,6 +65,22 @@ def test_header_and_thumbnail_of_each_kind():
         assert np.abs(found.thumbs[row] - grey).mean() < 1.5
     assert (found.tints[[1, 5]] == 128).all()
     assert (found.tints[4] != 128).any()
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("side", [257, 515, 1033])
+def test_a_jpeg_at_reduced_scale_looks_like_the_whole_picture(turn, side):
+    """Sizes that 2, 4 and 8 do not divide, upright and turned."""
+    colours = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    image = Image.fromarray(colours).resize((side + 90, side), Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    encoded = _encode(image, "JPEG", quality=95, exif=exif.tobytes())
+    whole = ImageOps.exif_transpose(Image.open(io.BytesIO(encoded)))
+    found = scan(PictureSet([encoded, _encode(whole.convert("RGB"))]))
+    assert found.sizes.tolist() == [list(whole.size)] * 2
+    assert same_picture(found.thumbs[:1], found.thumbs[1:]).all()
+    assert np.abs(found.thumbs[0].astype(int) - found.thumbs[1]).max() <= 6
 
 
 def test_broken_pictures_keep_their_row_and_say_why():

@@ -7,6 +7,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import headstart
 from headstart import TransferClassifier
+from headstart.features.activations import compute
 from headstart.results import DataError
 
 
@@ -33,7 +34,7 @@ def test_pictures_as_paths_and_as_arrays(photos):
     assert (model.predict(files) == y).mean() > 0.9
     arrays = np.stack([np.asarray(Image.open(file)) for file in files])
     assert np.allclose(model.predict_proba(arrays), model.predict_proba(files), atol=1e-5)
-    features = headstart.features.extract.compute(headstart.data.PictureSet(files), headstart.sources.get("lite0"))
+    features = compute(headstart.data.PictureSet(files), headstart.sources.get("lite0"))
     assert np.allclose(model.predict_proba(features["last"]), model.predict_proba(files), atol=1e-6)
 
 

@@ -28,14 +28,17 @@ def print_answer(answer: Answer) -> None:
 
 
 def print_headline(answer: Answer) -> None:
-    """Print question, headline and warnings: what a person needs while the work goes on."""
+    """Print question, headline, notes and warnings: what a person needs while the work goes on."""
+    from rich.padding import Padding
     from rich.text import Text
 
     screen = console()
     screen.print(Text(answer.question, style="dim"))
-    screen.print(Text(f"  {answer.headline()}"))
+    screen.print(Padding(Text(answer.headline()), (0, 0, 0, 2)))
+    for note in getattr(answer, "notes", ()):
+        screen.print(Padding(Text(f"- {note}", style="dim"), (0, 0, 0, 2)))
     for warning in answer.warnings:
-        screen.print(Text(f"  ! {warning}", style="yellow"))
+        screen.print(Padding(Text(f"! {warning}", style="yellow"), (0, 0, 0, 2)))
 
 
 def print_json(value: Any) -> None:

@@ -36,23 +36,28 @@ mirrored, cropped 5 %  0.000     0.000    0.000  (0.253)  0.003
 (emoji: Twitter's 64x64 drawings, of which a quarter equals its mirror image; 28x28: 10,000 of Fashion-MNIST.)
 Joined though their bytes differ: clothing 1 pair, grocery none, ELPV none of 2,624 cells, emoji 6 clusters in three
 styles (flags such as Romania and Chad, persons drawn alike), Fashion-MNIST 2 pairs; looked at, all the same picture.
+
+The limits below were chosen on these sets. On two that had no part in it, 1,000 ImageNet photographs and 364 blood
+smears (100 of each altered), nothing is joined that should not be, and every alteration is found in 0.99 or more of
+the cases, but for gamma 0.85 (0.96) and brightness x 1.1 (0.90) on ImageNet.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]  # single precision throughout
 Bytes = NDArray[np.uint8]
 
 SIDE = 32  # thumbnails are SIDE x SIDE grey values
 BANDS = 16  # of 16 bits each: a pair at Hamming distance < BANDS shares at least one band
-FURTHEST = 48  # bits; copies stay far below it, unrelated pictures above
+FURTHEST = 48  # bits; a cheap filter that copies pass, the pixels decide
 CROWD, WINDOW = 32, 8  # a bucket with more than CROWD members is compared along its sorted order only
 
 FLAT = 3.0  # grey levels of standard deviation under which a thumbnail shows nothing to compare
@@ -242,19 +247,19 @@ def _same(left: Bytes, right: Bytes, colour: tuple[Bytes, Bytes] | None) -> NDAr
     return result
 
 
-def _explained(
-    a: Floats, b: Floats, counted: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+def _explained(a: Floats, b: Floats, counted: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Floats, Floats]:
     """Tell whether a tone curve over the ``counted`` pixels explains one picture by the other, and how strong it is."""
     from scipy.ndimage import uniform_filter
 
     weight = counted / counted.sum(axis=1, keepdims=True, dtype=np.float32)
 
     def mean(x: Floats, y: Floats | None = None) -> Floats:
-        return np.asarray(np.einsum("ij,ij->i", weight, x if y is None else x * y)[:, None], np.float32)
+        return np.asarray(np.einsum("ij,ij->i", weight, x if y is None else x * y)[:, None])
 
-    a, b = a - 128, b - 128  # single precision needs small numbers
-    a_spread, b_spread = (np.sqrt(np.maximum(mean(x, x) - mean(x) ** 2, 0)) for x in (a, b))
+    def spread(x: Floats) -> Floats:
+        return np.asarray(np.sqrt(mean(np.square(x - mean(x)))))
+
+    a_spread, b_spread = spread(a), spread(b)
     swap = a_spread < b_spread
     a, b = np.where(swap, b, a), np.where(swap, a, b)
     rich, contrast = np.maximum(a_spread, b_spread)[:, 0], np.minimum(a_spread, b_spread)[:, 0]
@@ -264,7 +269,7 @@ def _explained(
     v = u * u
     v -= mean(v, u) * u + 1
     bend = mean(v, b) / np.maximum(mean(v, v), 1e-3)  # two grey levels leave nothing to bend
-    curve = np.clip(mean(b) + mean(u, b) * u + bend * v, -128, 127)
+    curve = np.clip(mean(b) + mean(u, b) * u + bend * v, 0, 255)
 
     rest = np.abs(b - curve).max(axis=1, where=~counted, initial=0)
     residual = (b - curve) * counted

@@ -138,30 +138,50 @@ def _look(pictures: PictureSet, row: int) -> tuple[tuple[int, int], bytes, bytes
     from PIL import Image
 
     raw = pictures.raw(row)
-    image = open_picture(raw, at_least=2 * SIDE)  # at half of that, fine textures differ from a full decode
+    image = open_picture(raw, at_least=2 * SIDE)
     if isinstance(raw, bytes):
-        size, mode, form = _header(raw)
+        size, mode, form, turn = _header(raw)
     else:
-        size, mode, form = image.size, {1: "L", 3: "RGB", 4: "RGBA"}[raw.shape[2] if raw.ndim == 3 else 1], "array"
-    # Bicubic keeps a picture and its half-size copy closest; the box that goes first makes it quick on large ones.
-    small = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=None).convert("YCbCr")
+        size, mode, form, turn = (
+            image.size,
+            {1: "L", 3: "RGB", 4: "RGBA"}[raw.shape[2] if raw.ndim == 3 else 1],
+            "array",
+            1,
+        )
+    # Bicubic keeps a picture and its half-size copy closest.
+    small = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=_extent(size, image.size, turn)).convert("YCbCr")
     tint = small.resize((8, 8), Image.Resampling.BOX)
     return size, mode.encode(), form.encode(), np.asarray(small)[:, :, 0], np.asarray(tint)[:, :, 1:]
 
 
-def _header(raw: bytes) -> tuple[tuple[int, int], str, str]:
-    """Return upright size, mode and format of a picture that is known to decode."""
+def _header(raw: bytes) -> tuple[tuple[int, int], str, str, int]:
+    """Return upright size, mode, format and EXIF orientation of a picture that is known to decode."""
     from PIL import ExifTags, Image
 
     with Image.open(io.BytesIO(raw)) as image:
         size, turn = image.size, 1
         with contextlib.suppress(Exception):  # a damaged tag does not spoil the pixels
             turn = image.getexif().get(ExifTags.Base.Orientation, 1)
-        return (size[::-1] if turn in (5, 6, 7, 8) else size), image.mode, image.format or ""
+        return (size[::-1] if turn in (5, 6, 7, 8) else size), image.mode, image.format or "", turn
+
+
+def _extent(size: tuple[int, int], decoded: tuple[int, int], turn: int) -> tuple[float, float, float, float]:
+    """Return the box that the picture fills in its decoded form.
+
+    A JPEG decoded at 1/2, 1/4 or 1/8 is rounded up to whole pixels, at what were its right and lower edges before it
+    was turned upright. Squashed with that rim, it is shifted enough to look like another picture.
+    """
+    width, height = decoded
+    for scale in (1, 2, 4, 8):
+        if tuple(-(-side // scale) for side in size) == decoded:
+            left = width - size[0] / scale if turn in (2, 3, 6, 7) else 0.0
+            top = height - size[1] / scale if turn in (3, 4, 7, 8) else 0.0
+            return left, top, left + size[0] / scale, top + size[1] / scale
+    return 0.0, 0.0, float(width), float(height)
 
 
 def _folder() -> Path:
-    return cache_folder() / "scans" / "1"  # the number of the format: another one for other thumbnails
+    return cache_folder() / "scans" / "2"  # the number of the format: another one for other thumbnails
 
 
 def _keys(digests: NDArray[np.uint8]) -> NDArray[np.void]:

@@ -1,5 +1,5 @@
 """The engine: preprocessing, taps, backends, activation cache."""
 
-from headstart.features.extract import Activations, extract
+from headstart.features.activations import Activations, extract
 
 __all__ = ["Activations", "extract"]

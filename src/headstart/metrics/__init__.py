@@ -1,8 +1,9 @@
 """Metrics and their intervals, on arrays: classes (n,) from 0 to k - 1, probabilities (n, k), groups (n,)."""
 
-from headstart.metrics.calibration import Calibration, calibration
+from headstart.metrics.calibration import Calibration, calibrated_ece, calibration
 from headstart.metrics.counts import confusion
 from headstart.metrics.intervals import Interval, bootstrap, bootstrap_classes
+from headstart.metrics.paired import paired_gain
 from headstart.metrics.scores import METRICS, per_class, scores
 
 __all__ = [
@@ -11,8 +12,10 @@ __all__ = [
     "Interval",
     "bootstrap",
     "bootstrap_classes",
+    "calibrated_ece",
     "calibration",
     "confusion",
+    "paired_gain",
     "per_class",
     "scores",
 ]

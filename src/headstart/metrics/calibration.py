@@ -43,6 +43,7 @@ def calibration(y: ArrayLike, probabilities: ArrayLike, *, n_bins: int = N_BINS,
     y : array_like of int, shape (n,)
         Class of each example.
     probabilities : array_like, shape (n, k)
+        The predicted class of each example is its most probable one.
     n_bins : int
         Number of bins.
     adaptive : bool
@@ -69,6 +70,29 @@ def calibration(y: ArrayLike, probabilities: ArrayLike, *, n_bins: int = N_BINS,
     true = share(np.bincount(place, right, n_bins), count)
     ece = float(np.nansum(count * np.abs(true - said)) / len(codes))
     return Calibration(edges, count, said, true, ece)
+
+
+def calibrated_ece(
+    probabilities: ArrayLike, *, n_draws: int = 200, random_state: int | np.random.Generator = 0
+) -> float:
+    """Return the mean calibration error that these probabilities would show if they were perfectly calibrated.
+
+    The expected calibration error is above 0 for every finite test set. This is the floor to compare it with: the
+    labels are drawn ``n_draws`` times so that each prediction is right with just its own confidence.
+
+    Examples
+    --------
+    >>> round(calibrated_ece(np.full((50, 2), 0.5)), 2), round(calibrated_ece(np.full((5000, 2), 0.5)), 3)
+    (0.05, 0.006)
+    """
+    confidence = np.asarray(probabilities, dtype=np.float64).max(axis=1)
+    rng = np.random.default_rng(random_state)
+    place = bin_of(confidence, np.linspace(0, 1, N_BINS + 1))
+    total = 0.0
+    for _ in range(n_draws):
+        gap = confidence - (rng.random(len(confidence)) < confidence)
+        total += float(np.abs(np.bincount(place, weights=gap, minlength=N_BINS)).sum())
+    return total / (n_draws * len(confidence))
 
 
 def bin_of(confidence: Floats, edges: Floats) -> Codes:

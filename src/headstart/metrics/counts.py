@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -40,10 +42,10 @@ def weighted_confusion(y: Codes, predicted: Codes, n_classes: int, weights: Floa
     """Return one confusion matrix for each row of ``weights`` (b, n), as an array (b, k, k)."""
     cell = y * n_classes + predicted
     flat = np.stack([np.bincount(cell, weights=weight, minlength=n_classes**2) for weight in weights])
-    return flat.reshape(len(weights), n_classes, n_classes)
+    return np.asarray(flat.reshape(len(weights), n_classes, n_classes), dtype=np.float64)
 
 
-def by_class(matrix: NDArray[np.float64 | np.int64]) -> dict[str, Floats]:
+def by_class(matrix: NDArray[Any]) -> dict[str, Floats]:
     """Return precision, recall and F1 (..., k) of confusion matrices (..., k, k).
 
     Undefined is NaN: the precision of a class that is never predicted, the recall of one without examples, the F1 of
@@ -58,9 +60,11 @@ def by_class(matrix: NDArray[np.float64 | np.int64]) -> dict[str, Floats]:
     }
 
 
-def share(part: Floats, whole: NDArray[np.float64 | np.int64]) -> Floats:
+def share(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
     """Return ``part / whole``, NaN where ``whole`` is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0)
+    out = np.full(np.shape(part), np.nan)
+    np.divide(part, whole, out=out, where=np.asarray(whole) > 0)
+    return out
 
 
 def mean_defined(values: Floats) -> Floats:

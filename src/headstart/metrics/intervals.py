@@ -77,13 +77,16 @@ def bootstrap(
     Parameters
     ----------
     y : array_like of int, shape (n,)
+        Class of each example.
     probabilities : array_like, shape (n, k)
+        Predictions.
     groups : array_like, shape (n,), optional
         Equal values: one group. Without it each row is one.
     n_boot : int
         Resamples. ROC-AUC and average precision get as many of them as keep resamples x n x k under 2e8, but at
         least 200.
     random_state : int or Generator
+        Seed of the resamples.
     metrics : sequence of str
         Names out of :func:`headstart.metrics.scores`.
 
@@ -152,8 +155,8 @@ def bootstrap_classes(
 def paired_bootstrap(
     difference: Callable[[Floats], Floats], groups: ArrayLike, *, n_boot: int = 1000, random_state: Seed = 0
 ) -> Interval:
-    """Return the interval of a statistic that maps weights (b, n) to values (b,), such as a paired gain."""
-    group = _groups(groups, len(np.asarray(groups)))
+    """Return a 95 % interval of a statistic that maps weights (b, n) to values (b,), such as a paired gain."""
+    group = _groups(groups, np.shape(groups)[0])
     drawn = [difference(weights) for weights in resamples(group, n_boot, random_state)]
     return bias_corrected(float(difference(np.ones((1, len(group))))[0]), np.concatenate(drawn))
 
@@ -168,6 +171,7 @@ def resamples(groups: Codes, n_boot: int, random_state: Seed, *, cells: int = 0)
     n_boot : int
         Resamples in all. What is drawn does not depend on the size of the chunks.
     random_state : int or Generator
+        Seed.
     cells : int
         Numbers that a resample needs at a time, at least n.
     """

@@ -18,8 +18,11 @@ def ranking(y: Codes, probabilities: Floats, weights: Floats) -> tuple[Floats, F
     Parameters
     ----------
     y : ndarray of int64, shape (n,)
+        Class of each example.
     probabilities : ndarray, shape (n, k)
+        Score of each class.
     weights : ndarray, shape (b, n)
+        Weightings of the examples, none negative.
 
     Returns
     -------

@@ -100,7 +100,9 @@ def per_class(y: ArrayLike, probabilities: ArrayLike) -> dict[str, Floats]:
     Parameters
     ----------
     y : array_like of int, shape (n,)
+        Class of each example, from 0 to k - 1.
     probabilities : array_like, shape (n, k)
+        Predictions.
 
     Returns
     -------

@@ -70,7 +70,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.random_state = random_state
 
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> TransferClassifier:
+    def fit(self, X: Any, y: ArrayLike) -> TransferClassifier:
         """Fit the head.
 
         Parameters
@@ -79,8 +79,6 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Features (n, d), or n pictures: paths, bytes, PIL pictures, arrays (n, h, w, 3).
         y : array-like of shape (n,)
             Labels.
-        sample_weight : array-like of shape (n,), optional
-            Weights of the examples in the head's loss.
         """
         from headstart.training import LogisticHead
 
@@ -90,16 +88,18 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if len(self.classes_) < 2:
             raise ValueError(f"Classifier can't train when only one class is present: {self.classes_[0]!r}")
         self.C_ = self._choose(features, codes) if self.C == "auto" else float(self.C)
-        self.head_ = LogisticHead(C=self.C_).fit(features, codes, sample_weight=sample_weight)
+        self.head_ = LogisticHead(C=self.C_).fit(features, codes)
         return self
 
     def _choose(self, features: NDArray[Any], codes: NDArray[np.int64]) -> float:
-        """Return the cross-validated C; 0.01 where a class has too few examples to be left out."""
-        from headstart.evaluation import choose_C
+        """Return the cross-validated C; a middling one where a class has too few examples to be left out."""
+        from headstart.data.splits import stratified_group_folds
+        from headstart.training import choose
 
         if np.bincount(codes).min() < 2:
             return 0.01
-        return float(choose_C(features, codes, np.arange(len(codes)), random_state=self.random_state))
+        folds = stratified_group_folds(codes, np.arange(len(codes)), n_folds=5, random_state=self.random_state)
+        return choose(features, codes, folds, n_classes=len(self.classes_)).C
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class, (n, k), in the order of ``classes_``."""
@@ -128,7 +128,7 @@ class TransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return result if fitting else (result, None)
 
     def _activations(self, pictures: PictureSet) -> NDArray[np.float32]:
-        from headstart.features.extract import compute
+        from headstart.features.activations import compute
         from headstart.sources import get
 
         source = get(self.source)

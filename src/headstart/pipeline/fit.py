@@ -166,7 +166,7 @@ def fit(
 
 
 def _choose(target: Target, source: Source | None, settings: Settings, choices: list[Choice]) -> Choice:
-    from headstart.features.extract import choose_engine
+    from headstart.features.activations import choose_engine
 
     assert source is not None and target.pictures is not None
     readable = target.pictures.subset(_readable(target))
@@ -183,8 +183,8 @@ def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) 
     target, settings, source = found.target, found.settings, found.source
     if target.features is not None:
         return target.features.astype(np.float32)
+    from headstart.features.activations import compute
     from headstart.features.backends import Choice
-    from headstart.features.extract import compute
     from headstart.features.graph import LAST
     from headstart.pipeline.input_fit import SAMPLE, InputFit, choose_input_fit, sample_rows
 
@@ -251,6 +251,9 @@ def _head(found: Findings, X: NDArray[np.float32], tell: Tell, quiet: bool) -> N
             found.evaluation = evaluate(
                 y[test], probabilities[test], classes=target.classes, groups=groups[test], random_state=seed
             )
+        found.evaluation = dataclasses.replace(
+            found.evaluation, warnings=(*_surprises(found.validation, found.evaluation), *found.evaluation.warnings)
+        )
         tell(found.evaluation)
         found.mistakes = confident_mistakes(y[test], probabilities[test], target.ids[test], target.classes)
     oof = found.validation.probabilities
@@ -261,6 +264,18 @@ def _head(found: Findings, X: NDArray[np.float32], tell: Tell, quiet: bool) -> N
     if found.settings.final:
         everything = target.rows("train", "val", "test")
         found.head = LogisticHead(C=found.validation.C).fit(X[everything], y[everything])
+
+
+def _surprises(validation: CrossValidation, evaluation: Evaluation) -> tuple[str, ...]:
+    """Say so where the test part is clearly harder than the development part made one expect."""
+    expected, reached = validation.estimate, evaluation.metrics["macro_f1"]
+    if not expected.low > reached.high:
+        return ()
+    return (
+        f"macro-F1 is {reached.value:.3f} on the test part where cross-validation expected {expected.value:.3f}: the "
+        "development examples resemble one another more than they resemble the test part (other days, places or "
+        "devices?); name what they share with --group, or add more varied examples",
+    )
 
 
 def _write(folder: Path, plan: Plan, found: Findings, X: NDArray[np.float32]) -> None:

@@ -98,7 +98,7 @@ def choose_input_fit(
     random_state : int
         Seed of folds and bootstrap.
     """
-    from headstart.evaluation import paired_gain
+    from headstart.metrics.paired import paired_gain
     from headstart.sources import FITS
     from headstart.training import out_of_fold
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from headstart.report import (
     ClassBars,
     ConfusionMatrix,
     Decision,
+    Details,
     Gallery,
     KeyFigure,
     KeyFigures,
@@ -20,14 +22,15 @@ from headstart.report import (
     answer_section,
     render,
 )
+from headstart.report.thumbnails import SIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from headstart.evaluation import LabelIssues, Mistakes
     from headstart.pipeline.fit import Findings
     from headstart.pipeline.plan import Plan
 
-_SHOWN = 24
 _NAMES = {
     "macro_f1": ("macro-F1", "the mean over the classes, each counting the same"),
     "balanced_accuracy": ("balanced accuracy", "the share of each class that is found, averaged over the classes"),
@@ -43,7 +46,7 @@ def headline(found: Findings) -> str:
     thing = "pictures" if found.target.modality == "pictures" else "rows"
     if found.evaluation is None:
         assert found.validation is not None
-        return found.validation.headline()
+        return str(found.validation.headline())
     score, accuracy = found.evaluation.metrics["macro_f1"], found.evaluation.metrics["accuracy"]
     return (
         f"macro-F1 {score.value:.3f} (95 % interval {score.low:.3f} to {score.high:.3f}), "
@@ -95,13 +98,11 @@ def _verdict(found: Findings) -> str:
     sentence = headline(found)
     if evaluation is None:
         return f"{sentence[0].upper()}{sentence[1:]} There was no test part."
-    weakest = evaluation.to_frame()["F1"].astype(float).idxmin()
-    score = evaluation.to_frame()["F1"].astype(float).min()
-    share = evaluation.metrics["accuracy"].value
+    each = evaluation.to_frame()["F1"]  # the weakest first
     thing = "pictures" if found.target.modality == "pictures" else "rows"
     return (
-        f"Of 100 new {thing} like these, about {100 * share:.0f} are named rightly. "
-        f"The weakest class is {weakest} (F1 {score:.2f}); look at its mistakes first."
+        f"Of 100 new {thing} like these, about {100 * evaluation.metrics['accuracy'].value:.0f} are named rightly. "
+        f"The weakest class is {each.index[0]} (F1 {each.iloc[0]:.2f}): look at its mistakes first."
     )
 
 
@@ -204,64 +205,65 @@ def _validation(found: Findings) -> Section:
     frame = validation.to_frame()
     decision = Decision(
         f"A multinomial logistic regression on standardized features, C = {validation.C:g}.",
-        f"{validation.method_text()} Cross-validated on the {len(found.target.rows('train', 'val')):,} examples of the "
-        "development part (training and validation); groups and copies are never torn apart.",
-        frame,
-        list(frame.index).index(validation.C),
+        f"{validation.method_text()} Only the development part (training and validation) was used; groups and copies "
+        f"were never torn apart. Uncorrected, the figure would be {validation.uncorrected:.3f}.",
+        frame.drop(columns="chosen"),
+        validation.Cs.index(validation.C),
     )
-    honest = _figure("macro_f1", validation.estimate)
-    return answer_section(validation, KeyFigures([honest]), decision, table=False)
+    expected = _figure("macro_f1", validation.estimate)
+    return answer_section(validation, KeyFigures([expected]), decision, table=False)
 
 
 def _evaluation(found: Findings) -> Section:
     evaluation = found.evaluation
     assert evaluation is not None
-    metrics = evaluation.metrics
-    frame = evaluation.to_frame()
-    more: Mapping[str, Any] = {
-        "pr_auc": {"reference": float(frame["prevalence"].mean()), "reference_label": "prevalence"}
+    metrics, each = evaluation.metrics, evaluation.by_class
+    prevalence = evaluation.metrics_frame()["baseline"]["PR-AUC"]
+    references: Mapping[str, Any] = {
+        "pr_auc": {"reference": float(prevalence), "reference_label": "prevalence"},
+        "ece": {"reference": evaluation.ece_floor, "reference_label": "if perfectly calibrated"},
     }
-    figures = [_figure(name, metrics[name], **more.get(name, {})) for name in _NAMES if name in metrics]
+    figures = [_figure(name, metrics[name], **references.get(name, {})) for name in _NAMES]
     blocks = [
         KeyFigures(figures),
         ConfusionMatrix(evaluation.confusion, evaluation.classes, "The test part: given in rows, predicted in columns"),
         ClassBars(
-            evaluation.classes, frame["precision"], frame["recall"], frame["F1"], frame["support"],
+            evaluation.classes, each["precision"], each["recall"], each["f1"], [int(n) for n in each["support"]],
             "Precision, recall and F1 of each class",
         ),
-        Table(frame, "Each class in figures"),
+        Details("Each class in figures", [Table(evaluation.to_frame(), limit=50)]),
     ]  # fmt: skip
     return answer_section(evaluation, *blocks, table=False)
 
 
 def _look_at(found: Findings) -> Section:
     """The most confident mistakes and the likely mislabelled pictures."""
-    issues = found.issues
+    issues, mistakes = found.issues, found.mistakes
     assert issues is not None
     blocks: list[Block | str] = []
-    if found.mistakes is not None and len(found.mistakes):
-        caption = "The most confident mistakes on the test part"
-        blocks.append(_gallery(found, found.mistakes.to_frame(), caption))
-    if len(issues):
-        caption = "Likely mislabelled in the development part: the label is improbable out of fold"
-        blocks.append(_gallery(found, issues.to_frame(), caption))
-    if not blocks:
-        blocks.append("Nothing stands out.")
+    if mistakes is not None and mistakes.n_found:
+        caption = f"The most confident of {mistakes.n_found:,} mistakes on the test part"
+        blocks.append(_gallery(found, mistakes, caption))
+    if issues.n_found:
+        caption = f"The most glaring of {issues.n_found:,} labels of the development part that look wrong out of fold"
+        blocks.append(_gallery(found, issues, caption))
     return Section("Which examples should I look at?", issues.headline(), blocks, issues.warnings)
 
 
-def _gallery(found: Findings, frame: Any, caption: str) -> Block:
+def _gallery(found: Findings, suspects: LabelIssues | Mistakes, caption: str) -> Block:
     """Return pictures (for a table of features, rows) with the label given and the one predicted."""
     pictures = found.target.pictures
     if pictures is None:
-        return Table(frame, caption)
+        return Table(suspects.to_frame(), caption)
     row_of = {name: row for row, name in enumerate(found.target.ids.tolist())}
-    shown = []
-    for record in frame.reset_index().to_dict(orient="records"):
-        row = row_of[record["id"]]
-        lines: Sequence[tuple[str, str]] = [
-            ("given", str(record["given"])),
-            ("predicted", f"{record['predicted']} {record['probability']:.2f}"),
-        ]
-        shown.append(Picture(lambda row=row: pictures.open(row, at_least=200), lines, record["id"]))  # type: ignore[misc]
-    return Gallery(shown, caption, limit=_SHOWN)
+    shown = [
+        Picture(
+            functools.partial(pictures.open, row_of[name], at_least=SIDE),
+            [("given", given), ("predicted", f"{predicted} {probability:.2f}")],
+            name,
+        )
+        for name, given, predicted, probability in zip(
+            suspects.ids, suspects.given, suspects.predicted, suspects.probability, strict=True
+        )
+    ]
+    return Gallery(shown, caption)

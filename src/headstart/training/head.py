@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from headstart.results import DataError
 from headstart.training.design import Design
@@ -78,6 +79,7 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array_like, shape (n, d)
+            Features.
         y : array_like, shape (n,)
             Labels, of two classes or more.
         sample_weight : array_like, shape (n,), optional
@@ -97,9 +99,10 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = np.unique(labels)
         if len(self.classes_) < 2:
             raise DataError(f"all labels are of one class, {self.classes_.tolist()}: a classifier needs at least two")
-        design = Design.of(features, weight)
         model = LogisticRegression(C=self.C, tol=self.tol, max_iter=self.max_iter, class_weight=self.class_weight)
-        model.fit(design.rows, labels, sample_weight=weight)
+        with threadpool_limits(1, user_api="blas"):  # products this narrow lose more than they gain by threads
+            design = Design.of(features, weight)
+            model.fit(design.rows, labels, sample_weight=weight)
         self.coef_, self.intercept_ = design.original(model.coef_, model.intercept_)
         self.n_iter_ = int(model.n_iter_.max())
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from headstart.metrics.scores import COUNTED, RANKED, weighted_scores
 from headstart.results import DataError
@@ -30,7 +31,14 @@ _KEPT = 2**30  # bytes of standardized features that are kept between two steps 
 
 
 def logistic_path(
-    X: ArrayLike, y: ArrayLike, folds: Folds, Cs: Sequence[float] = CS, *, n_classes: int, max_iter: int = 1000
+    X: ArrayLike,
+    y: ArrayLike,
+    folds: Folds,
+    Cs: Sequence[float] = CS,
+    *,
+    n_classes: int,
+    max_iter: int = 1000,
+    advance: Callable[[int], None] | None = None,
 ) -> Iterator[list[Floats]]:
     """Yield, for each C in ascending order, the probabilities of each fold's test rows.
 
@@ -50,15 +58,16 @@ def logistic_path(
     Cs : sequence of float
         Inverse penalties, ascending.
     n_classes : int
+        Number of columns of the probabilities.
     max_iter : int
         Most iterations of a step; the tolerance is 1e-4, which is enough to choose.
+    advance : callable, optional
+        Called with 1 after each fit.
 
     Yields
     ------
     list of ndarray of float64, shape (test rows of the fold, n_classes)
     """
-    from threadpoolctl import threadpool_limits
-
     features = np.asarray(X)
     if features.dtype not in (np.float32, np.float64):
         features = features.astype(np.float64)
@@ -69,7 +78,11 @@ def logistic_path(
         for C in grid:
             with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what has not converged at this tolerance is far past the best C
-                found = list(pool.map(lambda fit, C=C: fit.step(C), fits))
+                found = []
+                for part in pool.map(_Fit.step, fits, [C] * len(fits)):
+                    found.append(part)
+                    if advance:
+                        advance(1)
             yield found
 
 
@@ -108,17 +121,18 @@ class Choice:
     Attributes
     ----------
     Cs : tuple of float
-        The penalties that were tried, ascending; the grid ends early once the score has clearly passed its top.
-    scores : tuple of float
-        Score of each, over the out-of-fold predictions of all rows together.
+        The penalties that were tried, ascending; the grid ends early once it has passed its top.
+    scores, losses : tuple of float
+        Score and log loss of each, over the out-of-fold predictions of all rows together.
     best : int
-        Index of the chosen one.
+        Index of the chosen one, see :func:`select`.
     probabilities : ndarray, shape (m, n, k)
         Out-of-fold probabilities of each; NaN for rows in no test fold.
     """
 
     Cs: tuple[float, ...]
     scores: tuple[float, ...]
+    losses: tuple[float, ...]
     best: int
     probabilities: Floats
 
@@ -129,13 +143,20 @@ class Choice:
 
 
 def choose(
-    X: ArrayLike, y: ArrayLike, folds: Folds, Cs: Sequence[float] = CS, *, n_classes: int, metric: str = "macro_f1"
+    X: ArrayLike,
+    y: ArrayLike,
+    folds: Folds,
+    Cs: Sequence[float] = CS,
+    *,
+    n_classes: int,
+    metric: str = "macro_f1",
+    advance: Callable[[int], None] | None = None,
 ) -> Choice:
-    """Choose C by the out-of-fold score; the smallest C of those that share the best score.
+    """Choose C by out-of-fold predictions, as :func:`select` does.
 
     Parameters
     ----------
-    X, y, folds, Cs, n_classes
+    X, y, folds, Cs, n_classes, advance
         As for :func:`logistic_path`; the test sides of the folds are disjoint.
     metric : str
         macro_f1, balanced_accuracy, accuracy, roc_auc or pr_auc.
@@ -146,17 +167,18 @@ def choose(
         If there is no such metric, or if ``Cs`` is not ascending.
     """
     codes = np.asarray(y)
-    rows = np.sort(np.concatenate([test for _, test in folds]))
-    kept, reached = [], []
-    for found in logistic_path(X, codes, folds, Cs, n_classes=n_classes):
-        table = np.full((len(codes), n_classes), np.nan)
-        for (_, test), part in zip(folds, found, strict=True):
-            table[test] = part
-        kept.append(table)
-        reached.append(selection_score(codes[rows], table[rows], metric))
-        if is_past_top(reached, len(rows)):
+    rows = np.concatenate([test for _, test in folds])
+    tables: list[Floats] = []
+    trace = Trace(len(rows))
+    for found in logistic_path(X, codes, folds, Cs, n_classes=n_classes, advance=advance):
+        pooled = np.concatenate(found)
+        trace.add(*rate(codes[rows], pooled, metric))
+        tables.append(np.full((len(codes), n_classes), np.nan))
+        tables[-1][rows] = pooled
+        if trace.is_past_top():
             break
-    return Choice(checked_grid(Cs)[: len(kept)], tuple(reached), best_of(reached), np.stack(kept))
+    tried = checked_grid(Cs)[: len(tables)]
+    return Choice(tried, tuple(trace.scores), tuple(trace.losses), trace.best, np.stack(tables))
 
 
 def out_of_fold(
@@ -169,41 +191,82 @@ def out_of_fold(
     random_state: int | np.random.Generator | None,
     metric: str = "macro_f1",
 ) -> Floats:
-    """Return the out-of-fold probabilities (n, k) of the best C of a grid, folds stratified and groups kept whole."""
+    """Return out-of-fold probabilities (n, k) at the chosen C of a grid, folds stratified and groups kept whole."""
     from headstart.data.splits import stratified_group_folds
 
     codes = np.asarray(y)
     folds = stratified_group_folds(codes, groups, n_folds=n_folds, random_state=random_state)
     found = choose(X, codes, folds, Cs, n_classes=int(codes.max()) + 1, metric=metric)
-    return found.probabilities[found.best]
+    return np.asarray(found.probabilities[found.best])
+
+
+class Trace:
+    """Score and log loss along a path, as far as it has been followed.
+
+    Parameters
+    ----------
+    n : int
+        Examples that were scored.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.scores: list[float] = []
+        self.losses: list[float] = []
+
+    def add(self, score: float, loss: float) -> None:
+        """Note the next step."""
+        self.scores.append(score)
+        self.losses.append(loss)
+
+    @property
+    def best(self) -> int:
+        """Index of the step that is chosen."""
+        return int(select(np.array(self.scores), np.array(self.losses), self.n))
+
+    def is_past_top(self) -> bool:
+        """Return whether the log loss rose twice running while the score gained nothing."""
+        if len(self.losses) < 3:
+            return False
+        before, last, now = self.losses[-3:]
+        return before < last < now and max(self.scores[-2:]) <= max(self.scores[:-2])
+
+
+def select(scores: Floats, losses: Floats, n: int) -> NDArray[np.int64]:
+    """Return the index along the last axis of the penalty to take.
+
+    Among those whose score lies within one standard error of the best, sqrt(s (1 - s) / n), and so cannot be told
+    from it, the one with the lowest log loss; of equals the first, which has the stronger penalty. On subsets of
+    200, 500 and 1,000 clothing photos (8, 8 and 4 draws), scored on the other two thousand and more, this gave the
+    macro-F1 of the plain best score (+0.002, -0.002, +0.002) with a far better calibration error (0.043, 0.034, 0.016
+    instead of 0.090, 0.072, 0.061): the score is flat where features separate the classes, and the plain best then
+    wanders to where the penalty vanishes. The usual one-standard-error rule, which takes the strongest penalty, lost
+    0.015, 0.005 and 0.003.
+
+    Parameters
+    ----------
+    scores, losses : ndarray, shape (..., m)
+        Along a grid of ascending C; a score that is NaN is never taken.
+    n : int
+        Examples that were scored.
+    """
+    reached = np.nan_to_num(scores, nan=-np.inf)
+    best = reached.max(axis=-1, keepdims=True)
+    margin = np.sqrt(np.clip(best * (1 - best), 0, None) / n)
+    return np.asarray(np.where(reached >= best - margin, losses, np.inf).argmin(axis=-1))
+
+
+def rate(y: Rows, table: Floats, metric: str) -> tuple[float, float]:
+    """Return score and log loss of out-of-fold probabilities."""
+    if metric not in SELECTORS:
+        raise DataError(f"metric={metric!r} cannot choose C: give one of {', '.join(SELECTORS)}")
+    found = weighted_scores(y, table, np.ones((1, len(y))), [metric, "log_loss"])
+    return float(found[metric][0]), float(found["log_loss"][0])
 
 
 def checked_grid(Cs: Sequence[float]) -> tuple[float, ...]:
     """Return the grid, positive and ascending, or say what is wrong with it."""
     grid = tuple(float(C) for C in Cs)
-    if not grid or grid[0] <= 0 or not np.isfinite(grid).all() or any(a >= b for a, b in zip(grid, grid[1:])):  # noqa: B905
+    if not grid or grid[0] <= 0 or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
         raise DataError(f"Cs={list(grid)}: give positive numbers, ascending, each once")
     return grid
-
-
-def selection_score(y: Rows, table: Floats, metric: str) -> float:
-    """Return a metric that can choose: higher is better, between 0 and 1."""
-    if metric not in SELECTORS:
-        raise DataError(f"metric={metric!r} cannot choose C: give one of {', '.join(SELECTORS)}")
-    return float(weighted_scores(y, table, np.ones((1, len(y))), [metric])[metric][0])
-
-
-def best_of(reached: Sequence[float]) -> int:
-    """Return the index of the best score; of equals the first, which has the stronger penalty."""
-    return int(np.argmax(np.nan_to_num(reached, nan=-1.0)))
-
-
-def is_past_top(reached: Sequence[float], n: int) -> bool:
-    """Return whether the two latest scores both lie below the best by more than its standard error.
-
-    The error is that of a proportion among n, sqrt(s (1 - s) / n): rough for a macro average, but a score that lies
-    lower twice running will not come back as the penalty vanishes.
-    """
-    best = float(np.nanmax(reached)) if not np.isnan(reached).all() else 0.0
-    margin = np.sqrt(best * (1 - best) / n)
-    return len(reached) > 2 and all(score < best - margin for score in reached[-2:])

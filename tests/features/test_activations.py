@@ -9,8 +9,8 @@ from PIL import Image
 from timm.data import create_transform
 
 import headstart
+from headstart.features.activations import compute, pass_key
 from headstart.features.backends import Choice
-from headstart.features.extract import compute, pass_key
 from headstart.results import DataError, HeadstartError
 from headstart.sources import Preprocessing, from_module, get
 
