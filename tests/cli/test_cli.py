@@ -93,7 +93,7 @@ BAD = {
     "empty folder": (lambda t: ["fit", _pictures(t / "d", {"a": 0})], "d"),
     "a single class": (lambda t: ["fit", _pictures(t / "d", {"only": 5})], "only"),
     "a class with one picture": (lambda t: ["fit", _pictures(t / "d", {"a": 5, "b": 5, "rare": 1})], "rare"),
-    "too many unreadable": (lambda t: ["fit", _broken(t / "d")], "max-unreadable"),
+    "too many unreadable": (lambda t: ["fit", _broken(t / "d")], "max_unreadable"),
     "no such label column": (
         lambda t: ["fit", _table(t / "t.csv", pd.DataFrame({"x": [1.0, 2], "y": [0, 1]})), "--label", "klass"],
         "klass",

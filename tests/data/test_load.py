@@ -131,12 +131,17 @@ def test_a_class_that_cannot_be_read_at_all(make: Make) -> None:
     assert "no row can be used" in message(make(a=[b"x"], b=[b"y"]), max_unreadable=1)
 
 
-def test_copies_count_once(make: Make) -> None:
+@pytest.mark.parametrize("seed", range(6))
+def test_copies_stay_together_and_count_once_in_the_test_part(make: Make, seed: int) -> None:
     root = make(cat=[0, 1, 2, 3, 3, 3], dog=list(range(10, 20)))
-    target = check(load_target(root))
+    target = check(load_target(root, random_state=seed, test_size=0.4))
     assert target.twins == (("cat/3.png", "cat/4.png", "cat/5.png"),)
-    assert set(target.left_out) == {"cat/4.png", "cat/5.png"}
     assert len(set(target.groups[3:6])) == 1
+    if target.split[3] == "train":
+        assert set(target.split[3:6]) == {"train"} and not target.left_out
+    else:
+        assert list(target.split[3:6]) == ["test", "", ""]
+        assert set(target.left_out) == {"cat/4.png", "cat/5.png"}
 
 
 def test_a_resized_copy_is_a_copy(make: Make, tmp_path: Path) -> None:

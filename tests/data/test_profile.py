@@ -26,14 +26,14 @@ def _png(image):
 
 @pytest.fixture
 def table():
-    """20 cats, 8 dogs, 3 owls; one leak, one contradiction, one copy in a part, one broken file."""
+    """20 cats, 8 dogs, 3 owls; one leak, one contradiction, one copy in the test part, one broken file."""
     rows = [(_png(_picture(seed)), "cat", "train" if seed < 14 else "test") for seed in range(20)]
     rows += [(_png(_picture(100 + seed, 64)), "dog", "train" if seed < 5 else "test") for seed in range(8)]
     rows += [(_png(_picture(200 + seed)), "owl", "train" if seed < 2 else "test") for seed in range(3)]
     rows += [
         (_png(_picture(19)), "cat", "train"),
         (_png(_picture(3)), "dog", "train"),
-        (_png(_picture(100, 64)), "dog", "train"),
+        (_png(_picture(105, 64)), "dog", "test"),
         (b"broken", "dog", "train"),
     ]
     return pd.DataFrame(rows, columns=["image", "label", "split"])
@@ -45,7 +45,7 @@ def test_everything_that_is_wrong_is_found(table):
     assert (answer.n_rows, answer.n_left_out) == (35, 5)
     assert answer.leakage == (("31", "19", "test"),)
     assert answer.contradictions == ((("3", "cat"), ("32", "dog")),)
-    assert answer.twins == (("3", "32"), ("19", "31"), ("20", "33"))
+    assert answer.twins == (("3", "32"), ("19", "31"), ("25", "33"))
     assert answer.copies == 3
     assert list(answer.unreadable) == ["34"]
     assert answer.too_small == ("owl",)

@@ -21,7 +21,8 @@ def test_softmax_layer_is_the_logistic_model(k):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(200, 6)), rng.integers(0, k, 200)
     model = LogisticRegression().fit(X, y)
-    weight, bias = softmax_layer(model.coef_, model.intercept_)
+    weight, bias = softmax_layer(np.asfortranarray(model.coef_), model.intercept_)
+    assert weight.flags.c_contiguous
     assert weight.shape == (k, 6) and bias.shape == (k,)
     logits = torch.tensor(X @ weight.T + bias)
     assert np.allclose(torch.softmax(logits, 1).numpy(), model.predict_proba(X), atol=1e-6)

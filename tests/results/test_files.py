@@ -27,9 +27,12 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_a_full_device_for_real(tmp_path):
     if not os.path.exists("/dev/full"):  # noqa: PTH110
         pytest.skip("this system has no /dev/full")
-    with pytest.raises(StorageError, match="no space left"), clear_storage_errors(tmp_path):
-        with open("/dev/full", "wb", buffering=0) as stream:  # noqa: PTH123
-            stream.write(b"x")
+    with (
+        pytest.raises(StorageError, match="no space left"),
+        clear_storage_errors(tmp_path),
+        open("/dev/full", "wb", buffering=0) as stream,  # noqa: PTH123
+    ):
+        stream.write(b"x")
 
 
 def test_other_system_errors_are_not_renamed(tmp_path):

@@ -117,6 +117,10 @@ def load_target(
         parts[kept] = split_parts(
             y[kept], groups[kept], test_size=test_size, random_state=random_state, classes=classes
         )
+        if rows.pictures is not None:
+            parts, again, more = count_once(parts, clusters, rows.ids, y, labels=labels)
+            copies |= again
+            notes += more
     return Target(
         ids=np.array(rows.ids, dtype=np.str_),
         labels=labels,

@@ -27,12 +27,14 @@ def count_once(
     *,
     labels: Sequence[str] | NDArray[np.object_] | None = None,
 ) -> tuple[NDArray[np.str_], dict[str, str], list[str]]:
-    """Let each picture count once: in the test part, else in the validation part, else in the training part.
+    """Let each picture stand in one part, the test part first, then validation; and count once in the test part.
 
-    For data that has no split yet, call it with "train" for each usable row before the split is made. Within the
-    part that keeps a picture, its first row stays. Copies that contradict each other in their labels are all left
-    out of training and validation, for no one knows which is right; in the test part one row for each label stays,
-    so that the figure is not made better by a choice of ours.
+    In the test part the first row of a picture stays. In training and validation copies stay, for a person may want
+    the weight; being one group, they are never on two sides of a fold. Copies that contradict each other in their
+    labels are all left out of training and validation, for no one knows which is right; in the test part one row for
+    each label stays, so that the figure is not made better by a choice of ours.
+
+    For data that has no split yet, call it with "train" for each usable row, make the split, and call it again.
 
     Parameters
     ----------
@@ -86,8 +88,11 @@ def count_once(
                 leave(row, other, "torn", f", which is labelled {str(text[other])!r}, not {str(text[row])!r}")
             continue
         for row in inside:
-            if row != first[codes[row]]:
-                leave(row, first[codes[row]], "again")
+            other = first[codes[row]]
+            if row != other and kept_in == "test":
+                leave(row, other, "again")
+            elif row != other:
+                seen.setdefault(("stay", kept_in), []).append((row, other))
         if len(first) > 1:
             row, other, *_ = sorted(first.values())
             seen.setdefault(("open", kept_in), []).append((row, other))
@@ -307,7 +312,7 @@ def _notes(
     for (event, part), pairs in sorted(seen.items()):
         n, (row, other) = len(pairs), pairs[0]
         a, b = repr(str(ids[row])), repr(str(ids[other]))
-        are, were, stand = ("is", "was", "stands") if n == 1 else ("are", "were", "stand")
+        are, were, stand, stay = ("is", "was", "stands", "stays") if n == 1 else ("are", "were", "stand", "stay")
         under = f"(for example {a} is labelled {str(text[row])!r} and {b} {str(text[other])!r})"
         same = f"(for example {a} is {b})"
         of_part = f" of the {_NAMES[part]} part" if split_yet else ""
@@ -318,6 +323,9 @@ def _notes(
                 f"{count(n, 'picture')}{of_part} with a copy under another label {were} left out, "
                 f"for it is not known which is right {under}"
             )
+        elif event == "stay":
+            if split_yet:  # else it may still go to the test part
+                notes.append(f"{count(n, 'repeated picture')}{of_part} {stay}, never torn apart by a fold {same}")
         elif event == "again":
             notes.append(f"{count(n, 'repeated picture')}{of_part} {were} left out, so that each counts once {same}")
         else:

@@ -30,7 +30,7 @@ NAMES = {
     "log_loss": "log loss",
 }
 _SMALL = 1000  # rows up to which nested cross-validation costs seconds
-_REPEATS = 3
+_TINY = 500  # rows up to which a third division into folds does too
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,7 +143,7 @@ def cross_validate(
     classes : sequence of str
         Names of the k classes.
     Cs : sequence of float, optional
-        Ascending grid; by default half decades from 1e-5 to 10.
+        Ascending grid; by default half decades from 1e-5 to 100.
     n_folds : int
         At least 2; nested cross-validation needs 3.
     random_state : int or Generator
@@ -166,12 +166,13 @@ def cross_validate(
     grid = tuple(Cs) if Cs is not None else CS
     rng = np.random.default_rng(random_state)
     small = len(codes) <= _SMALL and min(n_folds, len(np.unique(group))) > 2
-    fits = _REPEATS * n_folds * (n_folds + 1) // 2 if small else n_folds
+    n_repeats = (3 if len(codes) <= _TINY else 2) if small else 1
+    fits = n_repeats * n_folds * (n_folds + 1) // 2 if small else n_folds
     with progress("cross-validation", fits * len(grid), quiet=quiet) as advance:
         if small:
             found = nested(
                 features, codes, group, grid, n_classes=len(classes), metric=metric, n_folds=n_folds,
-                n_repeats=_REPEATS, random_state=rng, advance=advance,
+                n_repeats=n_repeats, random_state=rng, advance=advance,
             )  # fmt: skip
         else:
             folds = stratified_group_folds(codes, group, n_folds=n_folds, random_state=rng)
@@ -186,7 +187,7 @@ def cross_validate(
         method="nested" if small else "bbc",
         n=len(codes),
         n_folds=n_folds,
-        n_repeats=_REPEATS if small else 1,
+        n_repeats=n_repeats,
         Cs=choice.Cs,
         scores=choice.scores,
         losses=choice.losses,

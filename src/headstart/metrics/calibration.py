@@ -83,7 +83,7 @@ def calibrated_ece(
     Examples
     --------
     >>> round(calibrated_ece(np.full((50, 2), 0.5)), 2), round(calibrated_ece(np.full((5000, 2), 0.5)), 3)
-    (0.05, 0.006)
+    (0.06, 0.006)
     """
     confidence = np.asarray(probabilities, dtype=np.float64).max(axis=1)
     rng = np.random.default_rng(random_state)

@@ -71,8 +71,10 @@ def bootstrap(
     resamples know no error: the lower end of accuracy is then the exact binomial one for as many trials as there are
     groups, 0.025 ** (1 / groups), and macro-F1 and balanced accuracy take it over.
 
-    Measured coverage (600 simulated test sets each of 370 examples in 10 classes from 26 % to 3 %, and of 150 in 4
-    classes from 60 % to 5 %, 500 resamples): see ``tests/metrics/test_intervals.py``.
+    Measured coverage, 600 simulated test sets each. 370 and 1,000 examples in ten classes of 26 to 3 %: 0.93 to 0.95
+    for macro-F1, balanced accuracy, accuracy and log loss, 0.92 to 0.95 for ROC-AUC and PR-AUC, 0.88 for the
+    calibration error. 150 examples in four classes of 60 to 5 %: 0.94 to 0.96 for macro-F1 and accuracy, 0.87 to 0.93
+    for the others, for seven or eight examples of a class tell little and often show no error at all.
 
     Parameters
     ----------
@@ -98,10 +100,9 @@ def bootstrap(
     --------
     >>> rng = np.random.default_rng(0)
     >>> y = rng.integers(0, 2, 200)
-    >>> right = (rng.random(200) < 0.8) == y
-    >>> found = bootstrap(y, np.column_stack([1 - right, right]), metrics=["accuracy"])["accuracy"]
-    >>> found.low < 0.8 < found.high
-    True
+    >>> predicted = np.where(rng.random(200) < 0.8, y, 1 - y)
+    >>> print(bootstrap(y, np.eye(2)[predicted], metrics=["accuracy"])["accuracy"])
+    0.740 (0.675–0.790)
     """
     codes, table = checked(y, probabilities)
     group = _groups(groups, len(codes))

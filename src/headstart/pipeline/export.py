@@ -30,7 +30,8 @@ def softmax_layer(coefficients: NDArray[np.float64], intercepts: NDArray[np.floa
     weight, bias = np.atleast_2d(coefficients), np.atleast_1d(intercepts)
     if len(weight) == 1:
         weight, bias = np.vstack([np.zeros_like(weight), weight]), np.append(0.0, bias)
-    return weight.astype(np.float32), bias.astype(np.float32)
+    # safetensors writes the buffer as it lies, whatever its order.
+    return np.ascontiguousarray(weight, np.float32), np.ascontiguousarray(bias, np.float32)
 
 
 def write_weights(path: Path, source: Source | None, layer: Linear, metadata: Mapping[str, str]) -> tuple[str, str]:
@@ -47,13 +48,14 @@ def write_weights(path: Path, source: Source | None, layer: Linear, metadata: Ma
         from torch import nn
 
         network: Any = source.network()
-        tensors = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in network.state_dict().items()}
+        tensors = {name: tensor.contiguous().numpy() for name, tensor in network.state_dict().items()}
         classifier = network.get_classifier() if hasattr(network, "get_classifier") else None
         if isinstance(classifier, nn.Linear) and classifier.in_features == layer[0].shape[1]:
             prefix = next(name for name, module in network.named_modules() if module is classifier)
             names = (f"{prefix}.weight", f"{prefix}.bias")
     tensors.update(zip(names, layer, strict=True))
-    write_bytes(path, save(tensors, metadata=dict(metadata)))
+    # safetensors writes several entries of metadata in an order that changes from run to run: one entry has one order.
+    write_bytes(path, save(tensors, metadata={"headstart": json.dumps(dict(metadata), ensure_ascii=False)}))
     return names
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import RenderableType
-    from rich.table import Table
 
     from headstart.results.answer import Answer
 
@@ -35,9 +34,10 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def table(frame: pd.DataFrame, limit: int = 30) -> Table:
+def table(frame: pd.DataFrame, limit: int = 30) -> RenderableType:
     """Return ``frame`` as a rich table; past ``limit`` rows it says how many are not shown."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -52,7 +52,7 @@ def table(frame: pd.DataFrame, limit: int = 30) -> Table:
         values = [cell(value.item() if hasattr(value, "item") else value) for value in row]
         result.add_row(*[Text(text) for text in ([cell(key), *values] if index else values)])
     if len(frame) > limit:
-        result.caption = f"and {len(frame) - limit:,} more"
+        return Group(result, Text(f"and {len(frame) - limit:,} more", style="dim"))
     return result
 
 

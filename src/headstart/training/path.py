@@ -23,8 +23,8 @@ Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Folds = Sequence[tuple[Rows, Rows]]
 
-# Half decades: between neighbours the score of a ridge-like penalty hardly moves.
-CS = tuple(float(f"{10 ** (step / 2):.1e}") for step in range(-10, 3))
+# Half decades: between neighbours the score hardly moves.
+CS = tuple(float(f"{10 ** (step / 2):.1e}") for step in range(-10, 5))
 SELECTORS = (*COUNTED, *RANKED)
 _TOL = 1e-4
 _KEPT = 2**30  # bytes of standardized features that are kept between two steps of the path
@@ -225,11 +225,11 @@ class Trace:
         return int(select(np.array(self.scores), np.array(self.losses), self.n))
 
     def is_past_top(self) -> bool:
-        """Return whether the log loss rose twice running while the score gained nothing."""
+        """Return whether the log loss rose twice running and its lowest is what would be taken."""
         if len(self.losses) < 3:
             return False
         before, last, now = self.losses[-3:]
-        return before < last < now and max(self.scores[-2:]) <= max(self.scores[:-2])
+        return before < last < now and self.best == int(np.argmin(self.losses))
 
 
 def select(scores: Floats, losses: Floats, n: int) -> NDArray[np.int64]:
