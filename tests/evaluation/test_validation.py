@@ -32,10 +32,10 @@ def test_noise_is_chance_however_much_is_chosen_from():
     for seed in range(24):
         X, y = noise(np.random.default_rng(seed))
         groups = np.arange(len(y))
-        options = {"n_classes": 2, "metric": "accuracy"}
-        honest.append(nested(X, y, groups, CS, n_folds=4, n_repeats=1, random_state=seed, **options).estimate.value)
+        options = {"metric": "accuracy", "n_folds": 4, "n_repeats": 1, "random_state": seed}
+        honest.append(nested(X, y, groups, CS, classes="ab", **options).estimate.value)
         folds = stratified_group_folds(y, groups, n_folds=4, random_state=seed)
-        found = choose(X, y, folds, CS, **options)
+        found = choose(X, y, folds, CS, n_classes=2, metric="accuracy")
         corrected.append(
             bias_corrected_cv(found, y, groups, metric="accuracy", random_state=seed, n_boot=100).estimate.value
         )
@@ -67,7 +67,7 @@ def test_nested_is_nested():
     """The shared fits give what plain loops over outer and inner folds give."""
     X, y = blobs(np.random.default_rng(0), 90)
     groups = np.arange(90)
-    found = nested(X, y, groups, [0.1], n_classes=3, metric="macro_f1", n_folds=4, n_repeats=2, random_state=7)
+    found = nested(X, y, groups, [0.1], classes="abc", metric="macro_f1", n_folds=4, n_repeats=2, random_state=7)
     rng = np.random.default_rng(7)
     figures = []
     for _ in range(2):
@@ -95,7 +95,7 @@ def test_the_inner_choice_never_sees_the_outer_fold(monkeypatch):
             return super().outer()
 
     monkeypatch.setattr(honest, "_Repeat", Spy)
-    options = {"n_classes": 3, "metric": "macro_f1", "n_folds": 3, "n_repeats": 1, "random_state": 0}
+    options = {"classes": "abc", "metric": "macro_f1", "n_folds": 3, "n_repeats": 1, "random_state": 0}
     nested(X, y, groups, CS, **options)
     spoiled = y.copy()
     spoiled[folds[0][1]] = (spoiled[folds[0][1]] + 1) % 3
@@ -127,7 +127,9 @@ def test_coverage(rule):
         truth, labels = blobs(rng, 5000)
         groups = np.arange(100)
         if rule == "nested":
-            found = nested(X, y, groups, CS, n_classes=3, metric="accuracy", n_folds=4, n_repeats=1, random_state=seed)
+            found = nested(
+                X, y, groups, CS, classes="abc", metric="accuracy", n_folds=4, n_repeats=1, random_state=seed
+            )
         else:
             folds = stratified_group_folds(y, groups, n_folds=4, random_state=seed)
             choice = choose(X, y, folds, CS, n_classes=3, metric="accuracy")
@@ -180,6 +182,14 @@ def test_two_groups_are_enough_for_a_figure():
     found = cross_validate(X, y, np.arange(40) % 2, classes=["a", "b"], Cs=(0.01, 0.1))
     assert found.method == "bbc"
     assert np.isfinite(found.estimate.value)
+
+
+def test_a_class_in_one_group_is_named():
+    X, y = blobs(np.random.default_rng(0), 40)
+    y[0] = 3
+    y[1:][y[1:] == 3] = 0
+    with pytest.raises(DataError, match="'rare'"):
+        cross_validate(X, y, np.arange(40), classes=["a", "b", "c", "rare"])
 
 
 @pytest.mark.parametrize(

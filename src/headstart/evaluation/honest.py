@@ -47,7 +47,7 @@ def nested(
     groups: NDArray[Any],
     Cs: Sequence[float],
     *,
-    n_classes: int,
+    classes: Sequence[str],
     metric: str,
     n_folds: int,
     n_repeats: int,
@@ -77,23 +77,25 @@ def nested(
     Varma and Simon (2006), Bias in error estimation when using cross-validation for model selection; Bates, Hastie
     and Tibshirani (2023), Cross-validation: what does it estimate and how well does it do it?, arXiv:2104.00673.
     """
-    rng = np.random.default_rng(random_state)
-    repeats = [
-        _Repeat(y, stratified_group_folds(y, groups, n_folds=n_folds, random_state=rng), n_classes, metric)
-        for _ in range(n_repeats)
+    rng, n_classes = np.random.default_rng(random_state), len(classes)
+    divisions = [
+        stratified_group_folds(y, groups, n_folds=n_folds, random_state=rng, classes=classes) for _ in range(n_repeats)
     ]
+    repeats = [_Repeat(y, folds, n_classes, metric) for folds in divisions]
     fits = [fit for repeat in repeats for fit in repeat.fits]
     ends = np.cumsum([len(repeat.fits) for repeat in repeats])
-    final = Trace(len(y))
+    final, shown = Trace(len(y)), Trace(len(y))
     for found in logistic_path(X, y, fits, Cs, n_classes=n_classes, advance=advance):
         parts = [found[end - len(repeat.fits) : end] for repeat, end in zip(repeats, ends, strict=True)]
         rated = [repeat.add(part) for repeat, part in zip(repeats, parts, strict=True)]
-        final.add(*np.mean(rated, axis=0))
+        shown.add(*np.mean(rated, axis=0))
+        if not final.is_past_top():
+            final.add(shown.scores[-1], shown.losses[-1])
         if final.is_past_top() and all(inner.is_past_top() for repeat in repeats for inner in repeat.inner):
             break
-    m = len(final.scores)
-    tables = np.stack(repeats[0].tables[:m])
-    choice = Choice(checked_grid(Cs)[:m], tuple(final.scores), tuple(final.losses), final.best, tables)
+    m = len(shown.scores)
+    tables = np.stack(repeats[0].tables)
+    choice = Choice(checked_grid(Cs)[:m], tuple(shown.scores), tuple(shown.losses), final.best, tables)
     outer = [repeat.outer() for repeat in repeats]
     picked = np.array([inner.best for repeat in repeats for inner in repeat.inner])
 

@@ -171,11 +171,11 @@ def cross_validate(
     with progress("cross-validation", fits * len(grid), quiet=quiet) as advance:
         if small:
             found = nested(
-                features, codes, group, grid, n_classes=len(classes), metric=metric, n_folds=n_folds,
+                features, codes, group, grid, classes=classes, metric=metric, n_folds=n_folds,
                 n_repeats=n_repeats, random_state=rng, advance=advance,
             )  # fmt: skip
         else:
-            folds = stratified_group_folds(codes, group, n_folds=n_folds, random_state=rng)
+            folds = stratified_group_folds(codes, group, n_folds=n_folds, random_state=rng, classes=classes)
             choice = choose(features, codes, folds, grid, n_classes=len(classes), metric=metric, advance=advance)
             found = bias_corrected_cv(choice, codes, group, metric=metric, random_state=rng)
     choice = found.choice
