@@ -180,7 +180,7 @@ def evaluate(
 def _warnings(found: Evaluation) -> tuple[str, ...]:
     notes = []
     support = np.array(found.by_class["support"])
-    few = [f"{found.classes[code]} ({support[code]:.0f})" for code in np.flatnonzero(support < _FEW)]
+    few = [f"{found.classes[code]!r} ({support[code]:.0f})" for code in np.flatnonzero(support < _FEW)]
     if few:
         notes.append(f"fewer than {_FEW} {found.part} examples: {_listed(few)}; their figures are hardly known")
     wide = [f"{NAMES[name]} ({found.metrics[name].width:.2f})" for name in _CLASS_AVERAGES

@@ -20,6 +20,7 @@ Advance = Callable[[int], None]
 Seed = int | np.random.Generator | None
 
 _REACH = float(np.sqrt(np.e - 1))
+_LARGE = 20_000  # rows above which 200 resamples take as long as anybody wants to wait
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +174,7 @@ def bias_corrected_cv(
     m, n, k = choice.probabilities.shape
     losses = -np.log(np.clip(choice.probabilities[:, np.arange(n), y], np.finfo(np.float64).eps, 1))
     group = np.unique(groups, return_inverse=True)[1]
-    n_boot = n_boot or (200 if metric in RANKED else 1000)
+    n_boot = n_boot or (200 if metric in RANKED or n > _LARGE else 1000)
     kept, picked = [], []
     for weights in resamples(group, n_boot, random_state, cells=k**2):
         drawn = [weighted_scores(y, table, weights, [metric])[metric] for table in choice.probabilities]

@@ -28,10 +28,10 @@ def confusion_heatmap(counts: NDArray[np.int64], classes: Sequence[str]) -> Figu
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = go.Figure(
         go.Heatmap(
-            z=shares, x=list(classes), y=list(classes), customdata=counts, zmin=0, zmax=1, showscale=False,
+            z=shares, x=list(classes), y=list(classes), text=counts, zmin=0, zmax=1, showscale=False,
             colorscale=[[0, "#ffffff"], [1, PALETTE[0]]],
-            texttemplate="%{customdata}" if len(classes) <= _LEGIBLE else "",
-            hovertemplate="%{y} → %{x}: %{customdata} (%{z:.0%})<extra></extra>", xgap=1, ygap=1,
+            texttemplate="%{text}" if len(classes) <= _LEGIBLE else "",
+            hovertemplate="%{y} → %{x}: %{text} (%{z:.0%})<extra></extra>", xgap=1, ygap=1,
         )
     )  # fmt: skip
     styled(figure, height=140 + 26 * len(classes), x="predicted", y="true")
@@ -80,8 +80,8 @@ def reliability_diagram(calibration: Calibration) -> Figure:
         hovertemplate="said %{x:.2f}, was right %{y:.2f} (%{customdata} examples)<extra></extra>",
     )  # fmt: skip
     styled(figure, height=380, x="confidence", y="share that is right")
-    figure.update_xaxes(range=[0, 1])
-    return figure.update_yaxes(range=[0, 1])
+    figure.update_xaxes(range=[0, 1.03])
+    return figure.update_yaxes(range=[-0.03, 1.03])
 
 
 def penalty_path(validation: CrossValidation) -> Figure:
@@ -100,4 +100,4 @@ def penalty_path(validation: CrossValidation) -> Figure:
         )
     figure.add_hline(y=validation.estimate.value, line={"color": PALETTE[2], "dash": "dot"})
     styled(figure, height=320, x="C", y=name)
-    return figure.update_xaxes(type="log")
+    return figure.update_xaxes(type="log", dtick=1, exponentformat="power")

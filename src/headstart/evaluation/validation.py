@@ -165,7 +165,8 @@ def cross_validate(
     features, codes, group = _checked(X, y, groups, len(classes))
     grid = tuple(Cs) if Cs is not None else CS
     rng = np.random.default_rng(random_state)
-    small = len(codes) <= _SMALL and min(n_folds, len(np.unique(group))) > 2
+    n_folds = min(n_folds, len(np.unique(group)))
+    small = len(codes) <= _SMALL and n_folds > 2
     n_repeats = (3 if len(codes) <= _TINY else 2) if small else 1
     fits = n_repeats * n_folds * (n_folds + 1) // 2 if small else n_folds
     with progress("cross-validation", fits * len(grid), quiet=quiet) as advance:
@@ -225,7 +226,7 @@ def _warnings(
 ) -> tuple[str, ...]:
     notes = []
     held = np.bincount(y[np.unique(y * (groups.max() + 1) + groups, return_index=True)[1]], minlength=len(classes))
-    few = [classes[code] for code in np.flatnonzero((held > 0) & (held < n_folds)).tolist()]
+    few = [repr(classes[code]) for code in np.flatnonzero((held > 0) & (held < n_folds)).tolist()]
     if few:
         notes.append(
             f"{_listed(few)}: fewer than {n_folds} independent examples, so some folds test "
@@ -244,10 +245,10 @@ def _warnings(
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:
-    """Return names in quotes, and how many more there are.
+    """Return the first names, and how many more there are.
 
     >>> _listed(["a", "b", "c"], most=2)
-    "'a', 'b' and 1 more"
+    'a, b and 1 more'
     """
-    shown = ", ".join(repr(name) for name in names[:most])
+    shown = ", ".join(names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
