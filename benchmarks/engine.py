@@ -132,7 +132,7 @@ def main() -> None:
         cache = Path(scratch) / "cache"
         kept = [Path(scratch) / name for name in ("loop.npy", "engine.npy")]
         measure("engine", options.folder, cache, kept[1])  # fills the cache of networks and trials
-        workers = {k: measure(f"loop:{k}", options.folder, cache, kept[0]) for k in (0, 1, 2, 4)}
+        workers = {k: measure(f"loop:{k}", options.folder, cache, kept[0]) for k in (0, 1, 2)}
         batches = {k: measure(f"ready:{k}", options.folder, cache) for k in (1, 4, 8, 16, 32)}
         a, b = np.load(kept[0]), np.load(kept[1])
         difference = float(np.abs(a - b).max() / np.abs(a).max())

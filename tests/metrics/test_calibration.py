@@ -28,8 +28,8 @@ def test_brute_force_agrees(k):
 
 
 def test_confidences_on_an_edge_belong_to_the_bin_below():
-    found = calibration([0, 0], [[0.6, 0.4], [1.0, 0.0]], n_bins=5)
-    assert found.count.tolist() == [0, 0, 1, 0, 1]
+    found = calibration([0, 0, 0], [[0.5, 0.5], [0.75, 0.25], [1.0, 0.0]], n_bins=4)  # edges exact in binary
+    assert found.count.tolist() == [0, 1, 1, 1]
 
 
 def test_equal_counts():

@@ -4,60 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from headstart.pipeline.plan import FORMAT, Plan, Settings, make_plan
+from headstart.pipeline.findings import Findings
+from headstart.pipeline.plan import Plan, Settings, make_plan
 from headstart.pipeline.run import Run
-from headstart.results import Answer, HeadstartError, plain
-from headstart.results.files import write_json, write_text
+from headstart.pipeline.writing import write_run
+from headstart.results import Answer, HeadstartError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.data import Target
-    from headstart.data.profile import Profile
-    from headstart.evaluation import CrossValidation, Evaluation, LabelIssues, Mistakes
+    from headstart.evaluation import CrossValidation, Evaluation
     from headstart.features.backends import Choice
-    from headstart.pipeline.input_fit import InputFit
     from headstart.sources import Fit, Source
-    from headstart.training import LogisticHead
 
 Tell = Callable[[Answer], None]
-
-
-@dataclasses.dataclass
-class Findings:
-    """What a fit has found so far, in the order of the questions."""
-
-    target: Target
-    settings: Settings
-    profile: Profile
-    source: Source | None = None
-    input_fit: InputFit | None = None
-    validation: CrossValidation | None = None
-    head: LogisticHead | None = None
-    evaluation: Evaluation | None = None
-    issues: LabelIssues | None = None
-    mistakes: Mistakes | None = None
-    probabilities: NDArray[np.float64] | None = None
-    times: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    def answers(self) -> list[Answer]:
-        """Return the answers found, in order."""
-        found = (self.profile, self.input_fit, self.validation, self.evaluation, self.mistakes, self.issues)
-        return [answer for answer in found if answer is not None]
-
-    @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        """Note how many seconds a step takes."""
-        started = time.perf_counter()
-        yield
-        self.times[f"{step}_seconds"] = round(time.perf_counter() - started, 3)
 
 
 def fit(
@@ -161,7 +128,7 @@ def fit(
     X = _features(found, plan, tell, limit, quiet)
     _head(found, X, tell, quiet)
     with found.timed("write"):
-        _write(folder, plan, found, X)
+        write_run(folder, plan, found)
     return Run(folder)
 
 
@@ -178,11 +145,11 @@ def _readable(target: Target) -> NDArray[np.int64]:
     return np.array([row for row, name in enumerate(target.ids) if name not in target.unreadable], dtype=np.int64)
 
 
-def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) -> NDArray[np.float32]:
+def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) -> NDArray[np.floating]:
     """Return what the head learns from, (n, d), with NaN where a row cannot be read."""
     target, settings, source = found.target, found.settings, found.source
     if target.features is not None:
-        return target.features.astype(np.float32)
+        return target.features
     from headstart.features.activations import compute
     from headstart.features.backends import Choice
     from headstart.features.graph import LAST
@@ -197,7 +164,7 @@ def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) 
         activations = compute(
             pictures.subset(rows),
             found.source,
-            taps=["last"],
+            taps=[LAST],
             choice=choice,
             cache_size=limit,
             label=label,
@@ -229,7 +196,7 @@ def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) 
     return X
 
 
-def _head(found: Findings, X: NDArray[np.float32], tell: Tell, quiet: bool) -> None:
+def _head(found: Findings, X: NDArray[np.floating], tell: Tell, quiet: bool) -> None:
     """Choose, fit and measure the head. The test part is touched once, at the end."""
     from headstart.evaluation import confident_mistakes, cross_validate, evaluate, label_issues
     from headstart.training import LogisticHead
@@ -276,81 +243,3 @@ def _surprises(validation: CrossValidation, evaluation: Evaluation) -> tuple[str
         "development examples resemble one another more than they resemble the test part (other days, places or "
         "devices?); name what they share with --group, or add more varied examples",
     )
-
-
-def _write(folder: Path, plan: Plan, found: Findings, X: NDArray[np.float32]) -> None:
-    """Write the run folder; ``run.json`` comes last and says that the rest is whole."""
-    from headstart.features.graph import graph_file
-    from headstart.pipeline.export import metadata, softmax_layer, write_onnx, write_weights
-    from headstart.pipeline.page import report_page
-
-    assert found.head is not None
-    target, source = found.target, found.source
-    layer = softmax_layer(found.head.coef_, found.head.intercept_)
-    text = metadata(target.classes, source, target.feature_names)
-    names = write_weights(folder / "model.safetensors", source, layer, text)
-    write_onnx(folder / "model.onnx", graph_file(source) if source else None, layer, text)
-    write_text(folder / "predictions.csv", predictions(found).to_csv(index=False, float_format="%.6g"))
-    write_text(folder / "report.html", report_page(found, plan))
-    write_json(folder / "run.json", plain(describe(found, plan, names)))
-
-
-def describe(found: Findings, plan: Plan, layer: tuple[str, str]) -> dict[str, Any]:
-    """Return what ``run.json`` holds. All that depends on the clock stands under ``times``."""
-    from headstart.pipeline.page import headline
-
-    target, source = found.target, found.source
-    answers = {answer.question: {"headline": answer.headline(), **answer.to_dict()} for answer in found.answers()}
-    return {
-        "format": FORMAT,
-        "headline": headline(found),
-        "settings": dataclasses.asdict(plan.settings),
-        "data": {
-            "name": target.name,
-            "fingerprint": target.fingerprint,
-            "modality": target.modality,
-            "task": target.task,
-            "parts": {part: len(target.rows(part)) for part in ("train", "val", "test")},
-            "left_out": dict(target.left_out),
-            "notes": target.notes,
-        },
-        "source": None
-        if source is None
-        else {"name": source.name, "fingerprint": source.fingerprint, "card": source.card.to_dict()},
-        "engine": dict(plan.engine),
-        "model": {
-            "classes": target.classes,
-            "architecture": source.card.architecture if source else None,
-            "preprocessing": source.preprocessing.to_dict() if source else None,
-            "feature_names": target.feature_names,
-            "layer": layer,
-            "C": found.validation.C if found.validation else None,
-            "fitted_on": ["train", "val", "test"] if plan.settings.final else ["train", "val"],
-        },
-        "metrics": dict(found.evaluation.metrics) if found.evaluation else {},
-        "decisions": answers,
-        "versions": dict(plan.versions),
-        "times": found.times,
-    }
-
-
-def predictions(found: Findings) -> Any:
-    """Return a table of what was predicted for each row: out of fold in development, by the head in the test part."""
-    import pandas as pd
-
-    target, probabilities = found.target, found.probabilities
-    assert probabilities is not None
-    known = np.isfinite(probabilities).all(axis=1)
-    best = np.where(known, np.nan_to_num(probabilities).argmax(axis=1), -1)
-    how = {"train": "out of fold", "val": "out of fold", "test": "held out", "": "left out"}
-    columns: dict[str, Any] = {
-        "id": target.ids,
-        "label": target.labels,
-        "split": target.split,
-        "how": [how[part] for part in target.split],
-        "predicted": [target.classes[code] if code >= 0 else "" for code in best],
-        "probability": np.where(known, np.nan_to_num(probabilities).max(axis=1), np.nan),
-        "reason": [target.left_out.get(name, "") for name in target.ids],
-    }
-    columns.update({f"p({name})": probabilities[:, code] for code, name in enumerate(target.classes)})
-    return pd.DataFrame(columns)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from headstart.evaluation import LabelIssues, Mistakes
-    from headstart.pipeline.fit import Findings
+    from headstart.pipeline.findings import Findings
     from headstart.pipeline.plan import Plan
 
 _NAMES = {

@@ -1,0 +1,96 @@
+"""The run folder: what is written into it at the end of a fit."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.pipeline.plan import FORMAT, Plan
+from headstart.results import plain
+from headstart.results.files import write_json, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from headstart.pipeline.findings import Findings
+
+
+def write_run(folder: Path, plan: Plan, found: Findings) -> None:
+    """Write the run folder; ``run.json`` comes last and says that the rest is whole."""
+    from headstart.features.graph import graph_file
+    from headstart.pipeline.export import metadata, softmax_layer, write_onnx, write_weights
+    from headstart.pipeline.page import report_page
+
+    assert found.head is not None
+    target, source = found.target, found.source
+    layer = softmax_layer(found.head.coef_, found.head.intercept_)
+    text = metadata(target.classes, source, target.feature_names)
+    names = write_weights(folder / "model.safetensors", source, layer, text)
+    write_onnx(folder / "model.onnx", graph_file(source) if source else None, layer, text)
+    write_text(folder / "predictions.csv", predictions(found).to_csv(index=False, float_format="%.6g"))
+    write_text(folder / "report.html", report_page(found, plan))
+    write_json(folder / "run.json", plain(describe(found, plan, names)))
+
+
+def describe(found: Findings, plan: Plan, layer: tuple[str, str]) -> dict[str, Any]:
+    """Return what ``run.json`` holds. All that depends on the clock stands under ``times``."""
+    from headstart.pipeline.page import headline
+
+    target, source = found.target, found.source
+    answers = {answer.question: {"headline": answer.headline(), **answer.to_dict()} for answer in found.answers()}
+    return {
+        "format": FORMAT,
+        "headline": headline(found),
+        "settings": dataclasses.asdict(plan.settings),
+        "data": {
+            "name": target.name,
+            "fingerprint": target.fingerprint,
+            "modality": target.modality,
+            "task": target.task,
+            "parts": {part: len(target.rows(part)) for part in ("train", "val", "test")},
+            "left_out": dict(target.left_out),
+            "notes": target.notes,
+        },
+        "source": None
+        if source is None
+        else {"name": source.name, "fingerprint": source.fingerprint, "card": source.card.to_dict()},
+        "engine": dict(plan.engine),
+        "model": {
+            "classes": target.classes,
+            "architecture": source.card.architecture if source else None,
+            "preprocessing": source.preprocessing.to_dict() if source else None,
+            "feature_names": target.feature_names,
+            "layer": layer,
+            "C": found.validation.C if found.validation else None,
+            "fitted_on": ["train", "val", "test"] if plan.settings.final else ["train", "val"],
+        },
+        "metrics": dict(found.evaluation.metrics) if found.evaluation else {},
+        "decisions": answers,
+        "versions": dict(plan.versions),
+        "times": found.times,
+    }
+
+
+def predictions(found: Findings) -> pd.DataFrame:
+    """Return a table of what was predicted for each row: out of fold in development, by the head in the test part."""
+    import pandas as pd
+
+    target, probabilities = found.target, found.probabilities
+    assert probabilities is not None
+    known = np.isfinite(probabilities).all(axis=1)
+    best = np.where(known, np.nan_to_num(probabilities).argmax(axis=1), -1)
+    how = {"train": "out of fold", "val": "out of fold", "test": "held out", "": "left out"}
+    columns: dict[str, Any] = {
+        "id": target.ids,
+        "label": target.labels,
+        "split": target.split,
+        "how": [how[part] for part in target.split],
+        "predicted": [target.classes[code] if code >= 0 else "" for code in best],
+        "probability": np.where(known, np.nan_to_num(probabilities).max(axis=1), np.nan),
+        "reason": [target.left_out.get(name, "") for name in target.ids],
+    }
+    columns.update({f"p({name})": probabilities[:, code] for code, name in enumerate(target.classes)})
+    return pd.DataFrame(columns)
