@@ -123,6 +123,23 @@ def test_the_switch_lets_unreadable_pictures_pass(tmp_path):
     assert result.returncode == 0 and "3" in result.stdout
 
 
+def test_ctrl_c_says_that_the_same_command_goes_on(tmp_path):
+    import signal
+    import time
+
+    command = [sys.executable, "-m", "headstart", "fit", str(_pictures(tmp_path / "d", {"a": 40, "b": 40}))]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path / "run")], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and not (tmp_path / "run" / "plan.json").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "the same command goes on" in said and "Traceback" not in said
+    assert headstart("fit", tmp_path / "d", "--out", tmp_path / "run", "--quiet").returncode == 0
+
+
 def test_import_is_light():
     """What makes ``import headstart`` slow are its heavy libraries: none may be loaded by it."""
     code = "import sys, headstart; print([m for m in ('torch','numpy','pandas','sklearn','PIL') if m in sys.modules])"

@@ -13,30 +13,18 @@ from headstart.results.files import clear_storage_errors
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command. A person's mistake is one line on standard error and exit code 2, never a traceback."""
+    from rich.markup import escape
+
     from headstart.cli.app import app
+    from headstart.cli.printing import say
 
     warnings.showwarning = _show_warning
     try:
         with clear_storage_errors(Path.cwd()):
             app(args=arguments)
     except HeadstartError as error:
-        _say(f"[bold red]error[/] {_escaped(str(error))}")
+        say(f"[bold red]error[/] {escape(str(error))}")
         sys.exit(2)
-    except KeyboardInterrupt:
-        _say("stopped; the same command goes on from here")
-        sys.exit(130)
-
-
-def _say(text: str) -> None:
-    from rich.console import Console
-
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _show_warning(
@@ -48,5 +36,9 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Show Headstart's own warnings as a line; other libraries' are for developers."""
+    from rich.markup import escape
+
+    from headstart.cli.printing import say
+
     if issubclass(category, HeadstartWarning):
-        _say(f"[yellow]![/] {_escaped(str(message))}")
+        say(f"[yellow]![/] {escape(str(message))}")

@@ -57,5 +57,5 @@ def fit(
         screen = console()
         screen.print()
         screen.print(Text(run.headline(), style="bold"))
-        screen.print(Text(f"report  {run.report}"), soft_wrap=True)
         screen.print(Text(f"predict headstart predict {run.folder} PICTURES... --out predictions.csv"), soft_wrap=True)
+        screen.print(Text(f"report  {run.report}"), soft_wrap=True)

@@ -20,6 +20,13 @@ def console() -> Console:
     return Console(highlight=False)
 
 
+def say(text: str) -> None:
+    """Print a line of rich markup on standard error."""
+    from rich.console import Console
+
+    Console(stderr=True, soft_wrap=True, highlight=False).print(text)
+
+
 def print_answer(answer: Answer) -> None:
     """Print question, headline, warnings and table."""
     screen = console()
