@@ -19,7 +19,7 @@ lint: .venv/.test
 # Longer studies; each writes its table into BENCHMARKS.md. Nothing else should run on the machine.
 CLOTHING ?= ../shared/data/clothing
 bench: .venv/.test
-	$(BIN)/python benchmarks/engine.py $(CLOTHING)/train --write BENCHMARKS.md
+	$(BIN)/python benchmarks/engine.py $(CLOTHING)/train --every 2 --rounds 4 --write BENCHMARKS.md
 	$(BIN)/python benchmarks/fit.py $(CLOTHING) --write BENCHMARKS.md
 	$(BIN)/python benchmarks/kill.py --write BENCHMARKS.md
 

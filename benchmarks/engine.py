@@ -26,11 +26,11 @@ from common import replace_section
 SOURCE = "lite0"
 
 
-def loop(folder: Path, workers: int) -> tuple[float, np.ndarray]:
+def loop(folder: Path, workers: int, every: int) -> tuple[float, np.ndarray]:
     """Run the usual loop; return pictures a second and features in the order of the files."""
     import torch
     from timm.data import create_transform
-    from torch.utils.data import DataLoader
+    from torch.utils.data import DataLoader, Subset
     from torchvision.datasets import ImageFolder
 
     from headstart.sources import get
@@ -43,25 +43,28 @@ def loop(folder: Path, workers: int) -> tuple[float, np.ndarray]:
     network = source.network()
     network.reset_classifier(0)
     started = time.perf_counter()
-    loader = DataLoader(ImageFolder(str(folder), transform), batch_size=32, num_workers=workers)
+    pictures = ImageFolder(str(folder), transform)
+    pictures = Subset(pictures, range(0, len(pictures), every))
+    loader = DataLoader(pictures, batch_size=32, num_workers=workers)
     with torch.inference_mode():
         features = np.concatenate([network(x).numpy() for x, _ in loader])
     return len(features) / (time.perf_counter() - started), features
 
 
-def engine(folder: Path) -> tuple[float, np.ndarray]:
-    """Run Headstart's engine on an empty activation cache."""
+def engine(folder: Path, every: int) -> tuple[float, np.ndarray]:
+    """Run Headstart's engine on an empty activation cache; libraries are loaded before, as the loop's are."""
     from torchvision.datasets import ImageFolder
 
     from headstart.data import PictureSet
     from headstart.features.activations import compute
-    from headstart.features.backends import choose_backend
+    from headstart.features.backends import choose_backend, make_backend
     from headstart.sources import get
 
-    files = [path for path, _ in ImageFolder(str(folder)).samples]
     source = get(SOURCE)
     choice = choose_backend(source)
+    make_backend(choice, source)
     started = time.perf_counter()
+    files = [path for path, _ in ImageFolder(str(folder)).samples[::every]]
     features = compute(PictureSet(files), source, taps=["last"], choice=choice)["last"]
     return len(files) / (time.perf_counter() - started), features
 
@@ -97,9 +100,9 @@ def ready(batch: int) -> float:
     return rounds * batch / (time.perf_counter() - started)
 
 
-def measure(what: str, folder: Path, cache: Path, keep: Path | None = None) -> float:
+def measure(what: str, folder: Path, every: int, cache: Path, keep: Path | None = None) -> float:
     """Measure one thing in a process of its own."""
-    command = [sys.executable, __file__, str(folder), "--only", what]
+    command = [sys.executable, __file__, str(folder), "--every", str(every), "--only", what]
     if keep is not None:
         command += ["--keep", str(keep)]
     environment = {**os.environ, "HEADSTART_CACHE": str(cache)}
@@ -114,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--every", type=int, default=1, help="use every so-many-th picture")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--only")
     parser.add_argument("--keep", type=Path)
@@ -123,7 +127,10 @@ def main() -> None:
         if kind == "ready":
             print(json.dumps(ready(int(number))))
             return
-        rate, features = loop(options.folder, int(number)) if kind == "loop" else engine(options.folder)
+        if kind == "loop":
+            rate, features = loop(options.folder, int(number), options.every)
+        else:
+            rate, features = engine(options.folder, options.every)
         if options.keep:
             np.save(options.keep, features)
         print(json.dumps(rate))
@@ -131,14 +138,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         cache = Path(scratch) / "cache"
         kept = [Path(scratch) / name for name in ("loop.npy", "engine.npy")]
-        measure("engine", options.folder, cache, kept[1])  # fills the cache of networks and trials
-        workers = {k: measure(f"loop:{k}", options.folder, cache, kept[0]) for k in (0, 1, 2)}
-        batches = {k: measure(f"ready:{k}", options.folder, cache) for k in (1, 4, 8, 16, 32)}
+        measure("engine", options.folder, options.every, cache, kept[1])  # fills the cache of networks and trials
+        workers = {k: measure(f"loop:{k}", options.folder, options.every, cache, kept[0]) for k in (0, 1, 2)}
+        batches = {k: measure(f"ready:{k}", options.folder, options.every, cache) for k in (1, 4, 8, 16, 32)}
         a, b = np.load(kept[0]), np.load(kept[1])
         difference = float(np.abs(a - b).max() / np.abs(a).max())
         best_loop, best_ready = f"loop:{max(workers, key=workers.get)}", f"ready:{max(batches, key=batches.get)}"
         rows = [
-            [measure(what, options.folder, cache) for what in (best_loop, "engine", best_ready)]
+            [measure(what, options.folder, options.every, cache) for what in (best_loop, "engine", best_ready)]
             for _ in range(options.rounds)
         ]
     table = np.array(rows)

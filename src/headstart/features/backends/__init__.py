@@ -124,8 +124,8 @@ def _trial(source: Source) -> Choice:
 
 
 def _rate(backend: Backend, source: Source) -> float:
-    """Return pictures a second on up to three batches of eight, after one to warm up; a slow network gets fewer."""
-    pictures = np.full((8, *source.preprocessing.size, 3), 127, dtype=np.uint8)
+    """Return pictures a second on up to 24 in small batches, after one batch to warm up; a slow network gets fewer."""
+    pictures = np.full((min(8, backend.batch_size), *source.preprocessing.size, 3), 127, dtype=np.uint8)
     backend(pictures)
     started = time.perf_counter()
     done = 0

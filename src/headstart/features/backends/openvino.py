@@ -29,13 +29,14 @@ class OpenVinoBackend:
 
     name = "openvino"
     precision = "f32"
-    batch_size = 8
+    batch_size = 4
 
     def __init__(self, graph: Path) -> None:
         import openvino
 
         self.version = openvino.__version__.partition("-")[0]
-        self.workers = n_processors()
+        streams = n_processors()
+        self.workers = streams + 1  # so that no stream waits for a batch to be decoded
         core = openvino.Core()
         model = core.read_model(graph)
         height, width = (model.input(0).partial_shape[axis].get_length() for axis in (1, 2))
@@ -47,8 +48,8 @@ class OpenVinoBackend:
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": "f32",
-                "NUM_STREAMS": self.workers,
-                "INFERENCE_NUM_THREADS": self.workers,
+                "NUM_STREAMS": streams,
+                "INFERENCE_NUM_THREADS": streams,
             },
         )
         # Where an output is also an inner node it has both names; inner names are paths.
