@@ -98,6 +98,7 @@ def choose_input_fit(
     random_state : int
         Seed of folds and bootstrap.
     """
+    from headstart.metrics import scores
     from headstart.metrics.paired import paired_gain
     from headstart.sources import FITS
     from headstart.training import out_of_fold
@@ -111,10 +112,10 @@ def choose_input_fit(
         for name, found in probabilities.items()
         if name != own
     }
-    scores = {name: macro_f1(y, found.argmax(axis=1)) for name, found in probabilities.items()}
+    reached = {name: scores(y, found)["macro_f1"] for name, found in probabilities.items()}
     better = [name for name in gain if gain[name].low > 0]
-    best = max(better, key=scores.__getitem__) if better else own
-    return InputFit(fit=best, own=own, n=len(y), macro_f1=scores, gain=gain)
+    best = max(better, key=reached.__getitem__) if better else own
+    return InputFit(fit=best, own=own, n=len(y), macro_f1=reached, gain=gain)
 
 
 def sample_rows(
@@ -129,10 +130,3 @@ def sample_rows(
         wanted = max(min(5, len(mine)), round(size * len(mine) / len(rows)))
         kept.append(rng.choice(mine, size=wanted, replace=False))
     return np.sort(np.concatenate(kept))
-
-
-def macro_f1(y: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """Return the mean F1 over the classes."""
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(y, predicted, average="macro", zero_division=0))
