@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,16 +97,20 @@ def compute(
     ``choice`` fixes the engine (a plan that is replayed); without it, an engine whose activations are all in the
     cache is taken before any trial is made.
     """
-    digests = pictures.digests
     cache = None
     if choice is None:
-        choice, cache = _complete_in_cache(source, digests, backend, device)
+        choice, cache = _complete_in_cache(source, pictures.digests, backend, device)
     if choice is None:
         choice = choose_backend(source, backend=backend, device=device)
-    cache = cache or PassCache(pass_key(source, choice))
+    if cache is None:
+        cache = PassCache(pass_key(source, choice))
+    with ThreadPoolExecutor(1) as pool:
+        # Nothing of this pass is there yet: the network is made ready while the pictures are hashed.
+        early = pool.submit(make_backend, choice, source) if not len(cache) else None
+        digests = pictures.digests
     rows = cache.missing(digests)
     if len(rows):
-        engine = make_backend(choice, source)
+        engine = early.result() if early else make_backend(choice, source)
         with progress(label or f"{source.name}: features", len(rows), quiet=quiet) as advance:
             for done, vectors in shards(engine, pictures, rows, source.preprocessing, advance):
                 cache.write(digests[done], vectors)

@@ -75,6 +75,10 @@ class PassCache:
                 self._index(path, stored.get_tensor(_DIGESTS))
             os.utime(path)
 
+    def __len__(self) -> int:
+        """Return how many pictures are there."""
+        return len(self._where)
+
     def _index(self, path: Path, digests: NDArray[np.uint8]) -> None:
         self._shards.append(path)
         for row, digest in enumerate(digests):
