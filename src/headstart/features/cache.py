@@ -33,6 +33,11 @@ DEFAULT_LIMIT = 20 * 2**30
 _ABANDONED = 24 * 3600  # seconds
 
 
+def stored_name(tap: str, position: int = 0) -> str:
+    """Return what the array of the ``position``-th tap is called in a shard; sorted names are in running order."""
+    return f"{position:03d}{_SEPARATOR}{tap}"
+
+
 class PassCache:
     """The shards of one pass.
 
@@ -95,13 +100,13 @@ class PassCache:
                 rows.append(row)
         return np.array(rows, dtype=np.int64)
 
-    def write(self, digests: NDArray[np.uint8], taps: Mapping[str, NDArray[np.float32]]) -> None:
-        """Store the pooled vectors, float32 (n, d) a tap, of the pictures with these digests as one shard."""
+    def write(self, digests: NDArray[np.uint8], taps: Mapping[str, NDArray[Any]]) -> None:
+        """Store the arrays (n, ...) a tap of the pictures with these digests as one shard."""
         from safetensors.numpy import save
 
         if not self.folder.is_dir():
             write_json(self.folder / "pass.json", self._key)
-        names = {f"{position:03d}{_SEPARATOR}{tap}": array for position, (tap, array) in enumerate(taps.items())}
+        names = {stored_name(tap, position): array for position, (tap, array) in enumerate(taps.items())}
         content = save({_DIGESTS: np.ascontiguousarray(digests), **names})
         path = write_checked(self.folder, "shard", ".safetensors", content)
         self._index(path, digests)
@@ -116,7 +121,7 @@ class PassCache:
         """
         from safetensors import safe_open
 
-        places = np.array([self._where[digest.tobytes()] for digest in digests], dtype=np.int64).reshape(-1, 2)
+        _, places = self.places(digests)
         result: dict[str, NDArray[np.float32]] = {}
         for shard in np.unique(places[:, 0]):
             rows = np.flatnonzero(places[:, 0] == shard)
@@ -128,6 +133,17 @@ class PassCache:
                         result[tap] = np.empty((len(digests), array.shape[1]), dtype=np.float32)
                     result[tap][rows] = array[places[rows, 1]]
         return result
+
+    def places(self, digests: NDArray[np.uint8]) -> tuple[list[Path], NDArray[np.int64]]:
+        """Return the shards, and for each of ``digests`` (n, 32) its shard's index and its row there, (n, 2).
+
+        Raises
+        ------
+        KeyError
+            If a picture is not there.
+        """
+        found = np.array([self._where[digest.tobytes()] for digest in digests], dtype=np.int64).reshape(-1, 2)
+        return list(self._shards), found
 
     def prune(self, limit: int = DEFAULT_LIMIT) -> int:
         """Delete the shards of other passes that were used longest ago until all take at most ``limit`` bytes.

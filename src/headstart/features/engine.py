@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.features.preprocess import prepare, shorter_side
+from headstart.features.views import View
 from headstart.results import PictureError
 
 if TYPE_CHECKING:
@@ -29,20 +29,23 @@ def batches(
     rows: NDArray[np.int64],
     preprocessing: Preprocessing,
     failed: dict[int, str] | None = None,
+    view: View | None = None,
 ) -> Iterator[Batch]:
     """Yield (rows, vectors a tap), batch by batch in the order of ``rows``.
 
     A worker decodes, fits and computes its own batch, so that no processor waits for another; only a few batches
     are held at a time. The reason why a picture cannot be read goes to ``failed`` where that is given (the row's
-    vectors then mean nothing), else it is raised.
+    vectors then mean nothing), else it is raised. Without a ``view`` it is the plain one that is passed.
     """
-    at_least = shorter_side(preprocessing)
+    view = view or View()
+    at_least = view.at_least(preprocessing)
+    digests = pictures.digests if view.number else np.zeros((len(pictures), 32), np.uint8)
 
     def work(chunk: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         batch = np.empty((len(chunk), *preprocessing.size, 3), dtype=np.uint8)
         for slot, row in enumerate(chunk):
             try:
-                batch[slot] = prepare(pictures.open(int(row), at_least=at_least), preprocessing)
+                batch[slot] = view.draw(pictures.open(int(row), at_least=at_least), preprocessing, digests[row])
             except PictureError as error:
                 if failed is None:
                     raise
@@ -72,15 +75,18 @@ def shards(
     rows: NDArray[np.int64],
     preprocessing: Preprocessing,
     advance: Callable[[int], None],
+    *,
+    view: View | None = None,
+    size: int = SHARD,
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[np.float32]]]]:
-    """Yield (rows, vectors by tap) in pieces of ``SHARD`` pictures, the last one shorter."""
+    """Yield (rows, vectors by tap) in pieces of ``size`` pictures or a little more, the last one shorter."""
     held: list[Batch] = []
     count = 0
-    for batch in batches(backend, pictures, rows, preprocessing):
+    for batch in batches(backend, pictures, rows, preprocessing, view=view):
         held.append(batch)
         count += len(batch[0])
         advance(len(batch[0]))
-        if count >= SHARD:
+        if count >= size:
             yield _joined(held, backend.taps)
             held, count = [], 0
     if held:

@@ -26,8 +26,11 @@ INPUT = "pictures"
 LAST = "last"
 
 
-def graph_file(source: Source, folder: Path | None = None) -> Path:
+def graph_file(source: Source, folder: Path | None = None, *, cut: str | None = None) -> Path:
     """Return the path of the ONNX graph of ``source``, made first if it is not in the cache or is damaged there.
+
+    With a ``cut`` it is the part of the network that runs before the stage of that name, and its one output is the
+    whole activation that enters the stage.
 
     Raises
     ------
@@ -37,21 +40,23 @@ def graph_file(source: Source, folder: Path | None = None) -> Path:
     folder = (folder or cache_folder()) / "networks"
     preprocessing = source.preprocessing
     parts = [GRAPH_VERSION, source.fingerprint, preprocessing.size, preprocessing.mean, preprocessing.std]
+    if cut is not None:
+        parts.append(cut)
     stem = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
     for path in folder.glob(f"{stem}-*.onnx"):
         if is_intact(path):
             return path
         path.unlink(missing_ok=True)
-    return write_checked(folder, stem, ".onnx", export_graph(source))
+    return write_checked(folder, stem, ".onnx", export_graph(source, cut=cut))
 
 
-def export_graph(source: Source) -> bytes:
-    """Return the ONNX graph of ``source`` with all its taps, as bytes."""
+def export_graph(source: Source, *, cut: str | None = None) -> bytes:
+    """Return the ONNX graph of ``source`` with all its taps, or of its part before a ``cut``, as bytes."""
     import torch
 
     from headstart.features.taps import TappedNetwork
 
-    network = TappedNetwork(source)
+    network = TappedNetwork(source, cut=cut)
     example = torch.zeros((2, *source.preprocessing.size, 3), dtype=torch.uint8)
     try:
         with warnings.catch_warnings(), torch.inference_mode(), tempfile.TemporaryDirectory() as scratch:
@@ -65,8 +70,8 @@ def export_graph(source: Source) -> bytes:
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=[INPUT],
-                output_names=list(network.taps),
-                dynamic_axes={INPUT: {0: "n"}, **{tap: {0: "n"} for tap in network.taps}},
+                output_names=list(network.outputs),
+                dynamic_axes={INPUT: {0: "n"}, **{tap: {0: "n"} for tap in network.outputs}},
             )
             return path.read_bytes()
     except (RuntimeError, ValueError, TypeError) as error:

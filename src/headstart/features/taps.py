@@ -53,6 +53,8 @@ class TappedNetwork(nn.Module):
     ----------
     source : Source
         Where network, mean and std come from.
+    cut : str, optional
+        The name of a stage: then the one output is the whole activation that enters it, (n, ...), not pooled.
 
     Attributes
     ----------
@@ -61,13 +63,16 @@ class TappedNetwork(nn.Module):
         the source's classifier.
     dimensions : tuple of int
         The length of each tap's vector.
+    outputs : tuple of str
+        The names of what ``forward`` returns: the taps, or the cut.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, cut: str | None = None) -> None:
         super().__init__()
+        self._cut = cut
         self.network: Any = source.network()
         self.register_buffer("mean", torch.tensor(source.preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(source.preprocessing.std).view(1, 3, 1, 1), persistent=False)
@@ -76,6 +81,9 @@ class TappedNetwork(nn.Module):
         self.taps: tuple[str, ...] = ()
         self.dimensions: tuple[int, ...] = ()
         self._find_taps(source)
+        if cut is not None and cut not in self.taps[:-1]:
+            raise SourceError(f"{source.name!r} cannot be cut at {cut!r}: {', '.join(self.taps[:-1])}")
+        self.outputs = self.taps if cut is None else (cut,)
         self.eval()
 
     def _find_taps(self, source: Source) -> None:
@@ -154,5 +162,11 @@ class TappedNetwork(nn.Module):
         pictures : Tensor of uint8, shape (n, height, width, 3)
             Red, green, blue, already of the input size.
         """
-        x = pictures.permute(0, 3, 1, 2).to(self.mean.dtype) / 255
-        return self._tapped((x - self.mean) / self.std)
+        x = (pictures.permute(0, 3, 1, 2).to(self.mean.dtype) / 255 - self.mean) / self.std
+        return self._tapped(x) if self._cut is None else (self._before(x, self._cut),)
+
+    def _before(self, x: Tensor, cut: str) -> Tensor:
+        found: list[Tensor] = []
+        with self._hooks((cut,), lambda name, activation: found.append(activation)):
+            self._head(x)
+        return found[0]

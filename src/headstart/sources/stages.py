@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-_HEADS = {"head", "classifier", "fc", "global_pool", "head_drop", "fc_norm", "head_dist", "attn_pool", "avgpool"}
+HEADS = {"head", "classifier", "fc", "global_pool", "head_drop", "fc_norm", "head_dist", "attn_pool", "avgpool"}
 
 
 def _parameters(module: nn.Module) -> int:
@@ -28,7 +28,7 @@ def _only_norm(module: nn.Module) -> bool:
 
 def _children(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     """Yield the parts between input and head, the one container that holds the body taken apart."""
-    parts = [(name, part) for name, part in network.named_children() if name not in _HEADS]
+    parts = [(name, part) for name, part in network.named_children() if name not in HEADS]
     if len(parts) == 1 and not _is_container(parts[0][1]) and list(parts[0][1].children()):
         yield from _children(parts[0][1], f"{prefix}{parts[0][0]}.")
         return

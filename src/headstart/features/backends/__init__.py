@@ -57,16 +57,16 @@ class Choice:
         }
 
 
-def make_backend(choice: Choice, source: Source) -> Backend:
-    """Return the engine that was chosen, ready to run ``source``."""
+def make_backend(choice: Choice, source: Source, *, cut: str | None = None) -> Backend:
+    """Return the engine that was chosen, ready to run ``source``, or its part before a ``cut``."""
     if choice.backend == "openvino":
         from headstart.features.backends.openvino import OpenVinoBackend
         from headstart.features.graph import graph_file
 
-        return OpenVinoBackend(graph_file(source))
+        return OpenVinoBackend(graph_file(source, cut=cut))
     from headstart.features.backends.pytorch import TorchBackend
 
-    return TorchBackend(source, choice.device)
+    return TorchBackend(source, choice.device, cut=cut)
 
 
 def choose_backend(source: Source, *, backend: str = "auto", device: str = "auto") -> Choice:

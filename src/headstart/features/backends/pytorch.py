@@ -25,6 +25,8 @@ class TorchBackend:
         What to run.
     device : str
         A PyTorch device such as ``"cpu"`` or ``"cuda:0"``.
+    cut : str, optional
+        See ``TappedNetwork``.
 
     Raises
     ------
@@ -35,18 +37,18 @@ class TorchBackend:
     name = "torch"
     precision = "f32"
 
-    def __init__(self, source: Source, device: str = "cpu") -> None:
+    def __init__(self, source: Source, device: str = "cpu", *, cut: str | None = None) -> None:
         import torch
 
         from headstart.features.taps import TappedNetwork
 
         try:
             self._device = torch.device(device)
-            self._network = TappedNetwork(source).to(memory_format=torch.channels_last).to(self._device)
+            self._network = TappedNetwork(source, cut=cut).to(memory_format=torch.channels_last).to(self._device)
         except (RuntimeError, AssertionError) as error:
             raise HeadstartError(f"device {device!r} cannot be used ({error}): give --device cpu") from None
         self.version = torch.__version__.partition("+")[0]
-        self.taps = self._network.taps
+        self.taps = self._network.outputs
         self.batch_size = 32 if self._device.type == "cpu" else 128
         self.workers = n_processors() + 1
         self._turn = threading.Lock()
@@ -57,4 +59,4 @@ class TorchBackend:
         batch = torch.from_numpy(pictures)
         with self._turn, torch.inference_mode():
             outputs = self._network(batch.to(self._device, non_blocking=True))
-            return [output.float().cpu().numpy() for output in outputs]
+            return [output.float().contiguous().cpu().numpy() for output in outputs]

@@ -1,0 +1,89 @@
+"""Batches of cached activations: which pictures, in which views, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from headstart.features.cut import CutActivations
+
+
+class ViewBatches:
+    """Batches of views of pictures, in an order that depends on seed and epoch alone.
+
+    Every epoch each picture is shown once, in a view drawn from the plain one and a window of augmented ones. The
+    window moves on by ``refresh`` views an epoch, so that the network never sees a small set of views often enough to
+    learn it by heart, and each view that enters it is computed once for all epochs that show it.
+
+    Parameters
+    ----------
+    store : CutActivations
+        Computes and keeps the views.
+    y : ndarray of int64, shape (n,)
+        Classes of the store's pictures.
+    rows : ndarray of int64
+        What to learn from.
+    batch_size : int
+        Batches are as equal as can be and never larger; none is a last, short one.
+    n_views : int
+        Augmented views in the window; 0 shows the plain one only.
+    refresh : float
+        New views an epoch.
+    seed : int
+        Seed of order and choice of views.
+    """
+
+    def __init__(
+        self,
+        store: CutActivations,
+        y: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        *,
+        batch_size: int,
+        n_views: int = 0,
+        refresh: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.store, self.y, self.rows, self.seed = store, y, rows, seed
+        self.n_views, self.refresh = n_views, refresh
+        self._n_batches = -(-len(rows) // batch_size)
+
+    def __len__(self) -> int:
+        return self._n_batches
+
+    def views(self, epoch: int) -> NDArray[np.int64]:
+        """Return the numbers of the views that ``epoch`` draws from."""
+        first = 1 + int(epoch * self.refresh)
+        return np.append(0, np.arange(first, first + self.n_views))
+
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield activations (b, ...) and classes (b,)."""
+        import torch
+
+        rng = np.random.default_rng([self.seed, number])
+        order = rng.permutation(self.rows)
+        shown = rng.choice(self.views(number), size=len(order))
+        for view in np.unique(shown):
+            self.store.ensure(int(view), self.rows)
+
+        def load(chunk: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+            inputs = torch.from_numpy(self.store.gather(order[chunk], shown[chunk]))
+            if inputs.ndim == 4 and self.store.cut is not None:
+                inputs = inputs.to(memory_format=torch.channels_last)
+            return inputs, torch.from_numpy(self.y[order[chunk]])
+
+        chunks = np.array_split(np.arange(len(order)), self._n_batches)
+        with ThreadPoolExecutor(1, thread_name_prefix="headstart-batches") as pool:
+            waiting = pool.submit(load, chunks[0])
+            for chunk in chunks[1:]:
+                ready = waiting.result()
+                waiting = pool.submit(load, chunk)
+                yield ready
+            yield waiting.result()

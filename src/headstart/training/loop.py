@@ -1,0 +1,263 @@
+"""The training loop: batches in, a trained network out, on any device, stopped and resumed at any epoch."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import io
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from headstart.results import HeadstartError
+from headstart.results.files import write_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+Multipliers = Callable[[int, int], Sequence[float]]
+
+
+class Batches(Protocol):
+    """What is learned from. The batches of an epoch depend on its number alone, so that a resumed run sees the same."""
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        ...
+
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs (b, ...) and classes (b,), or class shares (b, k)."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+    rate, head_rate : float
+        Peak learning rate of the uppermost trained stage, and of the head.
+    layer_decay : float
+        Each stage learns so many times as fast as the one above it: 0 freezes all below the head, 1 is one rate.
+    weight_decay : float
+        Of weights; norms and biases have none.
+    warmup : float
+        Share of the steps in which the rate rises; then it falls along a cosine.
+    label_smoothing : float
+        Share of the target that is spread over all classes.
+    clip : float or None
+        Largest norm of the gradient.
+    accumulate : int
+        Batches whose gradients are added up before a step.
+    precision : {"32-true", "bf16-mixed", "16-mixed"}
+        What Lightning Fabric calls so.
+    patience : int or None
+        Epochs without a better validation score after which training stops; ``None`` trains to the end.
+    """
+
+    epochs: int = 12
+    batch_size: int = 32
+    rate: float = 3e-4
+    head_rate: float = 1e-3
+    layer_decay: float = 0.8
+    weight_decay: float = 0.05
+    warmup: float = 0.3
+    label_smoothing: float = 0.1
+    clip: float | None = 1.0
+    accumulate: int = 1
+    precision: str = "32-true"
+    patience: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What a training run left behind.
+
+    Attributes
+    ----------
+    losses : tuple of float
+        Mean training loss of each epoch.
+    scores : tuple of float
+        Validation score after each epoch; empty where nothing was validated.
+    best : int
+        The epoch whose weights the network has: the best validated one, else the last.
+    """
+
+    losses: tuple[float, ...]
+    scores: tuple[float, ...]
+    best: int
+
+
+def train(
+    network: nn.Module,
+    batches: Batches,
+    groups: Sequence[dict[str, Any]],
+    recipe: Recipe,
+    *,
+    multipliers: Multipliers | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    validate: Callable[[nn.Module], float] | None = None,
+    device: str = "cpu",
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Trained:
+    """Train ``network`` in place.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Takes the inputs of ``batches`` and returns logits (b, k).
+    batches : Batches
+        What it learns from.
+    groups : sequence of dict
+        Groups of an optimizer, each with ``params``, its peak ``lr`` and ``weight_decay``.
+    recipe : Recipe
+        Epochs, precision and the rest.
+    multipliers : callable, optional
+        From step and number of steps to what each group's rate is multiplied with; all ones by default.
+    loss : callable, optional
+        From logits and classes to a mean; by default cross-entropy with the recipe's label smoothing.
+    validate : callable, optional
+        Scores the network, higher is better, after each epoch; the best epoch's weights are kept.
+    device : str
+        A PyTorch device.
+    seed : int
+        Seed of dropout and the like.
+    checkpoint : Path, optional
+        Written after each epoch; where it is there, training goes on from it, to the same weights. Deleted at the end.
+    advance : callable, optional
+        Called with the number of examples after each batch.
+
+    Raises
+    ------
+    HeadstartError
+        If the precision is unknown, there is nothing to learn from, or the loss is no number any more.
+    """
+    import torch
+
+    if recipe.precision not in PRECISIONS:
+        raise HeadstartError(f"no precision {recipe.precision!r}: choose {', '.join(PRECISIONS)}")
+    if not len(batches):
+        raise HeadstartError("there is nothing to learn from: no batch")
+    if loss is None:
+        loss = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    fabric = _fabric(device, recipe.precision)
+    network.to(fabric.device)
+    optimizer: Any = torch.optim.AdamW(groups)
+    peaks = [float(group["lr"]) for group in optimizer.param_groups]
+    model, optimizer = fabric.setup(network, optimizer)
+    steps = -(-len(batches) // recipe.accumulate)
+    total = steps * recipe.epochs
+    state = _State()
+    with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        if checkpoint is not None and checkpoint.is_file():
+            state = _restore(checkpoint, network, optimizer)
+        for epoch in range(len(state.losses), recipe.epochs):
+            if state.is_over(recipe.patience):
+                break
+            model.train()
+            summed, seen = torch.zeros((), device=fabric.device), 0
+            for number, (inputs, classes) in enumerate(batches.epoch(epoch)):
+                step = epoch * steps + number // recipe.accumulate
+                full = (number + 1) % recipe.accumulate == 0 or number + 1 == len(batches)
+                share = min(recipe.accumulate, len(batches) - number // recipe.accumulate * recipe.accumulate)
+                inputs, classes = fabric.to_device((inputs, classes))
+                with fabric.no_backward_sync(model, enabled=not full):
+                    found = loss(model(inputs), classes)
+                    fabric.backward(found / share)
+                summed += found.detach() * len(inputs)
+                seen += len(inputs)
+                if full:
+                    factors = multipliers(step, total) if multipliers else [1.0] * len(peaks)
+                    for group, peak, factor in zip(optimizer.param_groups, peaks, factors, strict=True):
+                        group["lr"] = peak * factor
+                    if recipe.clip is not None:
+                        fabric.clip_gradients(model, optimizer, max_norm=recipe.clip, error_if_nonfinite=False)
+                    optimizer.step()
+                    optimizer.zero_grad()
+                if advance:
+                    advance(len(inputs))
+            mean = float(summed) / seen
+            if mean != mean:
+                raise HeadstartError(
+                    f"the loss is no number any more after epoch {epoch + 1}: learn at a lower rate than {max(peaks):g}"
+                )
+            state.losses.append(mean)
+            if validate is not None:
+                model.eval()
+                state.note(float(validate(network)), network)
+            if checkpoint is not None and epoch + 1 < recipe.epochs:
+                _save(checkpoint, state, network, optimizer)
+    if state.weights is not None:
+        network.load_state_dict(state.weights)
+    network.eval()
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    best = state.best if state.scores else len(state.losses) - 1
+    return Trained(tuple(state.losses), tuple(state.scores), best)
+
+
+@dataclasses.dataclass
+class _State:
+    """Where a training run stands."""
+
+    losses: list[float] = dataclasses.field(default_factory=list)
+    scores: list[float] = dataclasses.field(default_factory=list)
+    weights: Mapping[str, Any] | None = None
+
+    @property
+    def best(self) -> int:
+        return max(range(len(self.scores)), key=self.scores.__getitem__)
+
+    def note(self, score: float, network: nn.Module) -> None:
+        self.scores.append(score)
+        if self.best == len(self.scores) - 1:
+            self.weights = copy.deepcopy(network.state_dict())
+
+    def is_over(self, patience: int | None) -> bool:
+        return patience is not None and bool(self.scores) and len(self.scores) - 1 - self.best >= patience
+
+
+def _fabric(device: str, precision: str) -> Any:
+    import logging
+
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    from lightning_fabric import Fabric
+
+    kind, _, number = device.partition(":")
+    devices: Any = [int(number)] if number else 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Fabric(accelerator=kind, devices=devices, precision=precision)  # type: ignore[arg-type]
+
+
+def _save(path: Path, state: _State, network: nn.Module, optimizer: Any) -> None:
+    import torch
+
+    stream = io.BytesIO()
+    content = {
+        "losses": state.losses,
+        "scores": state.scores,
+        "weights": state.weights,
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+    }
+    torch.save(content, stream)
+    write_bytes(path, stream.getvalue())
+
+
+def _restore(path: Path, network: nn.Module, optimizer: Any) -> _State:
+    import torch
+
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    network.load_state_dict(content["network"])
+    optimizer.load_state_dict(content["optimizer"])
+    torch.set_rng_state(content["random"])
+    return _State(content["losses"], content["scores"], content["weights"])
