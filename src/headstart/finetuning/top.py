@@ -110,22 +110,41 @@ def with_head(network: Any, weight: NDArray[np.floating], bias: NDArray[np.float
     """
     if hasattr(network, "reset_classifier"):
         network.reset_classifier(len(bias))
-        classifier = network.get_classifier()
     else:
-        name, old = next(
-            ((name, part) for name, part in reversed(list(network.named_modules())) if isinstance(part, nn.Linear)),
-            ("", None),
-        )
-        classifier = nn.Linear(old.in_features, len(bias)) if old is not None else None
-        if classifier is not None:
-            network.set_submodule(name, classifier)
-    if not isinstance(classifier, nn.Linear) or classifier.in_features != weight.shape[1]:
+        name, old = _last_linear(network)
+        network.set_submodule(name, nn.Linear(old.in_features, len(bias)))
+    classifier = classifier_of(network)
+    if classifier.in_features != weight.shape[1]:
         raise SourceError(
-            f"the classifier of this {type(network).__name__} is not one linear layer on {weight.shape[1]} features: "
-            "keep it frozen (strategy='frozen')"
+            f"the classifier of this {type(network).__name__} takes {classifier.in_features} features, not "
+            f"{weight.shape[1]}: keep it frozen (strategy='frozen')"
         )
     with torch.no_grad():
         classifier.weight.copy_(torch.as_tensor(weight, dtype=torch.float32))
         classifier.bias.copy_(torch.as_tensor(bias, dtype=torch.float32))
     assert isinstance(network, nn.Module)
     return network
+
+
+def classifier_of(network: Any) -> nn.Linear:
+    """Return the linear layer that is the classifier of ``network``.
+
+    Raises
+    ------
+    SourceError
+        If its classifier is something else.
+    """
+    found = network.get_classifier() if hasattr(network, "get_classifier") else _last_linear(network)[1]
+    if not isinstance(found, nn.Linear):
+        raise SourceError(
+            f"the classifier of this {type(network).__name__} is not one linear layer: "
+            "keep it frozen (strategy='frozen')"
+        )
+    return found
+
+
+def _last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
+    for name, module in reversed(list(network.named_modules())):
+        if isinstance(module, nn.Linear):
+            return name, module
+    raise SourceError(f"this {type(network).__name__} has no linear layer: keep it frozen (strategy='frozen')")

@@ -1,0 +1,154 @@
+"""What fine-tuning costs on this machine, and what of it fits a budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from headstart.features.backends import Choice
+    from headstart.sources import Source
+
+_BATCH = 32
+_TRIES = 2
+LADDER = ((20, 3), (16, 2), (12, 2), (12, 1), (9, 1), (6, 1), (4, 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """Seconds that one picture takes.
+
+    Attributes
+    ----------
+    step : mapping of str to float
+        Forward and backward of what runs above each cut; ``""`` is the whole network.
+    view : mapping of str to float
+        One pass of what runs before it, decoding and augmentation included.
+    """
+
+    step: Mapping[str, float]
+    view: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """Which cuts are tried, and how long.
+
+    Attributes
+    ----------
+    cuts : tuple of str
+        From the top down; ``""`` is the whole network. Empty where no fine-tuning fits the budget.
+    epochs : int
+        Of the final training; the first round takes half as many.
+    n_folds : int
+        Folds on which the best of the first round is trained to the end.
+    seconds : float
+        What all of it is expected to take.
+    budget : float
+        What it was allowed to take, in seconds.
+    """
+
+    cuts: tuple[str, ...]
+    epochs: int
+    n_folds: int
+    seconds: float
+    budget: float
+
+
+def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decode: float) -> Pace:
+    """Time two steps of training above each cut, and a batch of the engine before it, on pictures of noise.
+
+    Parameters
+    ----------
+    source : Source
+    cuts : tuple of str
+        Stages; ``""`` for the whole network.
+    choice : Choice
+        Engine and device.
+    decode : float
+        Seconds a picture for decoding and augmenting it, all processors together.
+    """
+    import torch
+
+    from headstart.features.backends import make_backend
+    from headstart.features.taps import TappedNetwork
+    from headstart.finetuning.freezing import freeze
+    from headstart.finetuning.statistics import hold_statistics
+    from headstart.finetuning.top import Top
+
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (_BATCH, *source.preprocessing.size, 3), dtype=np.uint8)
+    step, view = {}, {}
+    for cut in cuts:
+        network = source.network()
+        inputs = torch.from_numpy(pictures)
+        if cut:
+            with torch.inference_mode():
+                (entering,) = TappedNetwork(source, cut=cut)(inputs)
+            inputs = entering.clone()
+            if inputs.ndim == 4:
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
+            freeze(network, until=cut)
+        top = Top(hold_statistics(network), cut or None, source.preprocessing).to(choice.device).train()
+        top = top.to(memory_format=torch.channels_last)
+        inputs = inputs.to(choice.device)
+        seconds = []
+        for _ in range(1 + _TRIES):
+            started = time.perf_counter()
+            top(inputs).square().mean().backward()
+            if inputs.is_cuda:
+                torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - started)
+        step[cut] = min(seconds[1:]) / _BATCH
+        if cut:
+            engine = make_backend(choice, source, cut=cut)
+            chunk = pictures[: engine.batch_size]
+            engine(chunk)
+            started = time.perf_counter()
+            for _ in range(2 * _TRIES):
+                engine(chunk)
+            view[cut] = decode + (time.perf_counter() - started) / (2 * _TRIES * len(chunk))
+        else:
+            view[cut] = decode
+    return Pace(step, view)
+
+
+def schedule(
+    pace: Pace, n: int, budget: float, *, share: float, n_views: Mapping[int, int], folds: int = 5
+) -> Schedule:
+    """Return what of fine-tuning fits ``budget`` seconds: long training of many cuts if it can be, else less.
+
+    Parameters
+    ----------
+    pace : Pace
+        Its cuts stand from the top down.
+    n : int
+        Pictures in the development part.
+    budget : float
+        Seconds.
+    share : float
+        Share of the pictures that a fold learns from.
+    n_views : mapping of int to int
+        Augmented views in all, for each number of epochs in ``LADDER``.
+    folds : int
+        Most folds.
+    """
+    cuts = tuple(pace.step)
+    for epochs, n_folds in LADDER:
+        for tried in range(len(cuts), 0, -1):
+            chosen = cuts[:tried]
+            short = max(1, epochs // 2)
+            seconds = sum(
+                share * n * short * pace.step[cut] + n * (1 + n_views[epochs]) * pace.view[cut] for cut in chosen
+            )
+            dearest = max(pace.step[cut] for cut in chosen)
+            seconds += (share * min(n_folds, folds) + 1) * n * epochs * dearest
+            if tried == 1:  # nothing to choose from: no first round
+                seconds -= share * n * short * pace.step[chosen[0]]
+            if seconds <= budget and (tried > 1 or len(cuts) == 1 or epochs <= LADDER[-1][0]):
+                return Schedule(chosen, epochs, min(n_folds, folds), seconds, budget)
+    return Schedule((), 0, 0, 0.0, budget)

@@ -1,0 +1,146 @@
+"""The loop against a plain PyTorch loop, and its promises: exact resume, early stopping, clear refusals."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from headstart.results import HeadstartError
+from headstart.training.loop import Recipe, train
+
+X = torch.from_numpy(np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32))
+Y = (X[:, 0] + X[:, 1] ** 2 > 1).long()
+
+
+class Rows:
+    """Batches of at most 8 rows, in an order that depends on the epoch."""
+
+    def __init__(self, n=50, size=8):
+        self.n, self.size = n, size
+
+    def __len__(self):
+        return -(-self.n // self.size)
+
+    def epoch(self, number):
+        order = torch.from_numpy(np.random.default_rng(number).permutation(self.n))
+        for rows in order.split(self.size):
+            yield X[rows], Y[rows]
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 2))
+
+
+def groups(net, rate=1e-2):
+    return [{"params": list(net.parameters()), "lr": rate, "weight_decay": 0.05}]
+
+
+def halved(step, total):
+    return [1 - step / total]
+
+
+def plain_loop(net, recipe, accumulate=1):
+    """What a person would write."""
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=0.05)
+    loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    batches, losses, step = list(Rows().epoch(0)), [], 0
+    steps = -(-len(batches) // accumulate)
+    torch.manual_seed(3)
+    for epoch in range(recipe.epochs):
+        net.train()
+        seen = 0.0
+        batches = list(Rows().epoch(epoch))
+        for start in range(0, len(batches), accumulate):
+            chunk = batches[start : start + accumulate]
+            optimizer.zero_grad()
+            for x, y in chunk:
+                found = loss(net(x), y)
+                (found / len(chunk)).backward()
+                seen += found.item() * len(x)
+            optimizer.param_groups[0]["lr"] = 1e-2 * halved(step, steps * recipe.epochs)[0]
+            nn.utils.clip_grad_norm_(net.parameters(), recipe.clip)
+            optimizer.step()
+            step += 1
+        losses.append(seen / 50)
+    return losses
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_it_trains_as_a_plain_loop_does(accumulate):
+    recipe = Recipe(epochs=3, clip=0.5, accumulate=accumulate)
+    ours, theirs = network(), network()
+    found = train(ours, Rows(), groups(ours), recipe, multipliers=halved, seed=3)
+    assert found.losses == pytest.approx(plain_loop(theirs, recipe, accumulate), rel=1e-6)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    assert not ours.training
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
+    whole = network()
+    expected = train(whole, Rows(), groups(whole), Recipe(epochs=5), multipliers=halved, seed=1)
+
+    class Killed(Exception):
+        pass
+
+    counted = iter(range(100))
+
+    def die(n):
+        if next(counted) == 17:
+            raise Killed
+
+    path = tmp_path / "state.ckpt"
+    first = network()
+    with pytest.raises(Killed):
+        train(
+            first, Rows(), groups(first), Recipe(epochs=5), multipliers=halved, seed=1, checkpoint=path,
+            advance=die,
+        )  # fmt: skip
+    assert path.is_file()
+    second = network(seed=99)
+    torch.rand(7)  # what has been drawn since does not matter
+    found = train(second, Rows(), groups(second), Recipe(epochs=5), multipliers=halved, seed=1, checkpoint=path)
+    assert found == expected and not path.exists()
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
+
+
+def test_early_stopping_gives_back_the_best_weights():
+    scores = iter([0.5, 0.7, 0.6, 0.65, 0.9])
+    kept = []
+
+    def validate(net):
+        kept.append({name: tensor.clone() for name, tensor in net.state_dict().items()})
+        return next(scores)
+
+    net = network()
+    found = train(net, Rows(), groups(net), Recipe(epochs=9, patience=2), validate=validate)
+    assert found.scores == (0.5, 0.7, 0.6, 0.65) and found.best == 1
+    assert all(torch.equal(tensor, kept[1][name]) for name, tensor in net.state_dict().items())
+
+
+def test_mixed_precision_learns():
+    net = network()
+    found = train(net, Rows(), groups(net), Recipe(epochs=15, precision="bf16-mixed", label_smoothing=0))
+    assert found.losses[-1] < 0.8 * found.losses[0]
+    assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
+
+
+def test_the_state_of_the_callers_random_numbers_is_left_alone():
+    net = network()
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(net, Rows(), groups(net), Recipe(epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_bad_input():
+    net = network()
+    with pytest.raises(HeadstartError, match="no precision '8-bit'"):
+        train(net, Rows(), groups(net), Recipe(precision="8-bit"))
+    with pytest.raises(HeadstartError, match="nothing to learn from"):
+        train(net, Rows(n=0), groups(net), Recipe())
+    with pytest.raises(HeadstartError, match="no number any more after epoch 1: learn at a lower rate"):
+        net[0].weight.data.fill_(float("nan"))
+        train(net, Rows(), groups(net), Recipe())
