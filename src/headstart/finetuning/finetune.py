@@ -63,6 +63,7 @@ def fine_tune(
     recipe: Recipe,
     *,
     views: Views | None = None,
+    hold: bool = True,
     device: str = "cpu",
     seed: int = 0,
     checkpoint: Path | None = None,
@@ -72,8 +73,7 @@ def fine_tune(
     """Fine-tune what runs above the store's cut, started from a linear probe (LP-FT).
 
     A head of random weights sends large gradients into features that were good, and distorts them (Kumar et al. 2022,
-    arXiv 2202.10054); so the head begins as the logistic regression on the frozen features. The statistics of batch
-    normalization stay those of the source throughout.
+    arXiv 2202.10054); so the head begins as the logistic regression on the frozen features.
 
     Parameters
     ----------
@@ -89,6 +89,8 @@ def fine_tune(
         Epochs, rates and the rest.
     views : Views, optional
         Augmented views; none by default.
+    hold : bool
+        Whether the statistics of batch normalization stay those of the source. A network of random weights has none.
     device, seed, checkpoint, validate, advance
         See ``headstart.training.loop.train``; ``validate`` gets the part above the cut.
 
@@ -102,7 +104,8 @@ def fine_tune(
     if store.cut is not None:
         freeze(network, until=store.cut)
     top = _top(network, store)
-    hold_statistics(network)
+    if hold:
+        hold_statistics(network)
     groups = parameter_groups(
         network,
         rate=recipe.rate,

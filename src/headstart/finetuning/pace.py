@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,12 +107,12 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
         step[cut] = min(seconds[1:]) / _BATCH
         if cut:
             engine = make_backend(choice, source, cut=cut)
-            chunk = pictures[: engine.batch_size]
-            engine(chunk)
-            started = time.perf_counter()
-            for _ in range(2 * _TRIES):
-                engine(chunk)
-            view[cut] = decode + (time.perf_counter() - started) / (2 * _TRIES * len(chunk))
+            chunks = [pictures[: engine.batch_size]] * (2 * engine.workers)
+            with ThreadPoolExecutor(engine.workers) as pool:
+                list(pool.map(engine, chunks[: engine.workers]))
+                started = time.perf_counter()
+                list(pool.map(engine, chunks))
+            view[cut] = decode + (time.perf_counter() - started) / (len(chunks) * len(chunks[0]))
         else:
             view[cut] = decode
     return Pace(step, view)
