@@ -30,7 +30,7 @@ _WHERE = {
     "load_target": "headstart.data",
     "profile": "headstart.data.profile",
 }
-_ROOMS = {"data", "evaluation", "features", "metrics", "report", "results", "sources", "training"}
+_ROOMS = {"data", "evaluation", "features", "finetuning", "metrics", "report", "results", "sources", "training"}
 
 __all__ = [
     "Activations",

@@ -73,7 +73,7 @@ def test_predict_gives_what_the_run_predicted_and_what_onnx_runtime_gives(finish
     batch = np.stack([prepare(Image.open(file).convert("RGB"), run.preprocessing) for file in files])
     assert np.abs(session.run(None, {"pictures": batch})[0] - found).max() < 1e-4
     assert np.abs(headstart.load(run.folder).predict_proba(files, device="cpu") - found).max() == 0
-    assert np.abs(run._from_last(_torch_last(run, batch)) - found).max() < 1e-4
+    assert np.abs(run.model.predict_proba(_torch_last(run, batch)) - found).max() < 1e-4
 
 
 def _torch_last(run, batch):
@@ -103,7 +103,7 @@ def test_final_refits_on_everything_but_measures_first(finished, photos, tmp_pat
     final = headstart.fit(photos, out=tmp_path / "final", final=True)
     assert final.metrics == run.metrics
     assert final.info["model"]["fitted_on"] == ["train", "val", "test"]
-    assert not np.array_equal(final._layer[0], run._layer[0])
+    assert not np.array_equal(final.model.head.coef_, run.model.head.coef_)
 
 
 def test_a_run_folder_is_never_mixed_up(finished, photos, tmp_path):

@@ -27,6 +27,16 @@ def fit(
     input_fit: Annotated[
         str, typer.Option(help="How pictures are fitted into the input: auto measures; crop, squash, pad.")
     ] = "auto",
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="linear: a logistic head on the last tap; frozen: every head on frozen features; "
+            "auto: those, fine-tuning and starting over, with a verdict."
+        ),
+    ] = "linear",
+    budget: Annotated[
+        float | None, typer.Option(help="Minutes that training networks may take (--strategy auto).", min=0.0)
+    ] = None,
     final: Annotated[
         bool, typer.Option("--final", help="Refit on everything, test part included, after it was measured.")
     ] = False,
@@ -45,8 +55,8 @@ def fit(
     silent = quiet or as_json
     run = run_fit(
         data, out=out, source=source, architecture=architecture, image=image, label=label, split=split, group=group,
-        test_size=test_size, input_fit=input_fit, final=final, seed=seed, max_unreadable=max_unreadable,
-        backend=backend, device=device, cache_size=int(cache_size * 2**30), quiet=silent,
+        test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, final=final, seed=seed,
+        max_unreadable=max_unreadable, backend=backend, device=device, cache_size=int(cache_size * 2**30), quiet=silent,
         tell=None if silent else print_headline,
     )  # fmt: skip
     if as_json:

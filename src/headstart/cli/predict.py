@@ -34,7 +34,7 @@ def predict(
     if out is not None and out.suffix.lower() not in {".csv", ".json"}:
         raise DataError(f"{str(out)!r} is neither .csv nor .json: give one of the two")
     model = load(run)
-    if model.preprocessing is None:
+    if not model.takes_pictures:
         frame = _from_tables(model, paths, top)
     else:
         frame = _from_pictures(model, paths, top, device=device, quiet=quiet or as_json)

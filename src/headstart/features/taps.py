@@ -83,7 +83,7 @@ class TappedNetwork(nn.Module):
         self._find_taps(source)
         if cut is not None and cut not in self.taps[:-1]:
             raise SourceError(f"{source.name!r} cannot be cut at {cut!r}: {', '.join(self.taps[:-1])}")
-        self.outputs = self.taps if cut is None else (cut,)
+        self.outputs: tuple[str, ...] = self.taps if cut is None else (cut,)
         self.eval()
 
     def _find_taps(self, source: Source) -> None:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from headstart.data import Target
     from headstart.data.profile import Profile
     from headstart.evaluation import CrossValidation, Evaluation, LabelIssues, Mistakes
+    from headstart.evaluation.verdict import TransferVerdict
+    from headstart.pipeline.bakeoff import BakeOff
     from headstart.pipeline.input_fit import InputFit
     from headstart.sources import Source
-    from headstart.training import LogisticHead
 
 
 @dataclasses.dataclass
@@ -33,17 +34,27 @@ class Findings:
     source: Source | None = None
     input_fit: InputFit | None = None
     validation: CrossValidation | None = None
-    head: LogisticHead | None = None
     evaluation: Evaluation | None = None
     issues: LabelIssues | None = None
     mistakes: Mistakes | None = None
+    bakeoff: BakeOff | None = None
+    verdict: TransferVerdict | None = None
+    plain: NDArray[np.float64] | None = None
     probabilities: NDArray[np.float64] | None = None
     times: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def answers(self) -> list[Answer]:
         """Return the answers found, in order."""
-        found = (self.profile, self.input_fit, self.validation, self.evaluation, self.mistakes, self.issues)
+        found = (
+            self.profile, self.input_fit, self.validation, self.bakeoff, self.verdict, self.evaluation, self.mistakes,
+            self.issues,
+        )  # fmt: skip
         return [answer for answer in found if answer is not None]
+
+    def count(self, passed: int, damaged: int) -> None:
+        """Note how many pictures went through a network, and how many damaged shards were computed again."""
+        self.times["pictures_passed"] = self.times.get("pictures_passed", 0) + passed
+        self.times["shards_damaged"] = self.times.get("shards_damaged", 0) + damaged
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:

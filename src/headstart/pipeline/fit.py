@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.data import Target
-    from headstart.evaluation import CrossValidation, Evaluation
+    from headstart.evaluation import Evaluation
     from headstart.features.backends import Choice
+    from headstart.metrics import Interval
+    from headstart.pipeline.model import Model
     from headstart.sources import Fit, Source
+    from headstart.training import LogisticHead
 
 Tell = Callable[[Answer], None]
+STRATEGIES = ("linear", "frozen", "auto")
+WORK = ".work"  # what a run that is stopped goes on from
 
 
 def fit(
@@ -41,6 +47,8 @@ def fit(
     input_fit: str = "auto",
     final: bool = False,
     seed: int = 0,
+    strategy: str = "linear",
+    budget: float | None = None,
     max_unreadable: float = 0.1,
     backend: str = "auto",
     device: str = "auto",
@@ -70,6 +78,12 @@ def fit(
         Refit the head on everything, test part included, after it was measured.
     seed : int
         Seed of all that is random: same data, same seed, same machine, same result.
+    strategy : {"linear", "frozen", "auto"}
+        What is tried: a logistic head on the last tap; every head on frozen features of one source or several; or
+        those, fine-tuning from several stages on and starting over, with a verdict on whether transfer helped.
+    budget : float, optional
+        Minutes that training networks may take, with ``strategy="auto"``; by default what three epochs of plain
+        fine-tuning of the whole network would take on this machine, and at most 20.
     max_unreadable : float
         Share of the pictures that may be unreadable.
     backend : {"auto", "openvino", "torch"}
@@ -96,10 +110,16 @@ def fit(
     from headstart.data import load_target
     from headstart.data.profile import profile
     from headstart.features.cache import DEFAULT_LIMIT
+    from headstart.features.graph import LAST
+    from headstart.pipeline.model import Model
     from headstart.sources import FITS, get
 
     if input_fit not in {"auto", *FITS}:
         raise HeadstartError(f"no input fit {input_fit!r}: choose auto, crop, squash or pad")
+    if strategy not in STRATEGIES:
+        raise HeadstartError(f"no strategy {strategy!r}: choose {', '.join(STRATEGIES)}")
+    if final and strategy != "linear":
+        raise HeadstartError("final=True goes with strategy='linear' only: leave one of the two out")
     started = time.perf_counter()
     target = load_target(
         data, image=image, label=label, split=split, group=group, test_size=test_size, random_state=seed,
@@ -107,7 +127,7 @@ def fit(
     )  # fmt: skip
     settings = Settings(
         source=getattr(source, "name", str(source)), architecture=architecture, input_fit=input_fit, final=final,
-        seed=seed, backend=backend, device=device,
+        seed=seed, strategy=strategy, budget=budget, backend=backend, device=device,
     )  # fmt: skip
     folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     network = get(source, architecture=architecture) if target.pictures is not None else None
@@ -126,9 +146,15 @@ def fit(
     tell(found.profile)
     limit = DEFAULT_LIMIT if cache_size is None else cache_size
     X = _features(found, plan, tell, limit, quiet)
-    _head(found, X, tell, quiet)
+    work = folder / WORK
+    if strategy == "linear" or found.source is None:
+        head = _head(found, X, tell, quiet)
+        model = Model(((found.source, (LAST,)),) if found.source else (), head)
+    else:
+        model = _contest(found, plan, work, tell, limit, quiet)
     with found.timed("write"):
-        write_run(folder, plan, found)
+        write_run(folder, plan, found, model)
+    shutil.rmtree(work, ignore_errors=True)
     return Run(folder)
 
 
@@ -170,8 +196,7 @@ def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) 
             label=label,
             quiet=quiet,
         )
-        found.times["pictures_passed"] = found.times.get("pictures_passed", 0) + activations.n_passed
-        found.times["shards_damaged"] = found.times.get("shards_damaged", 0) + activations.n_damaged
+        found.count(activations.n_passed, activations.n_damaged)
         return activations[LAST]
 
     own = source.preprocessing.fit
@@ -196,46 +221,94 @@ def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) 
     return X
 
 
-def _head(found: Findings, X: NDArray[np.floating], tell: Tell, quiet: bool) -> None:
-    """Choose, fit and measure the head. The test part is touched once, at the end."""
-    from headstart.evaluation import confident_mistakes, cross_validate, evaluate, label_issues
+def _head(found: Findings, X: NDArray[np.floating], tell: Tell, quiet: bool) -> LogisticHead:
+    """Choose, fit and measure the head."""
+    from headstart.evaluation import cross_validate
     from headstart.training import LogisticHead
 
     target, seed = found.target, found.settings.seed
-    development, test = target.rows("train", "val"), target.rows("test")
+    development = target.rows("train", "val")
     y, groups = target.y, target.groups
     with found.timed("cross_validation"):
         found.validation = cross_validate(
             X[development], y[development], groups[development], classes=target.classes, random_state=seed, quiet=quiet
         )
     tell(found.validation)
-    found.head = LogisticHead(C=found.validation.C).fit(X[development], y[development])
+    head = LogisticHead(C=found.validation.C).fit(X[development], y[development])
     probabilities = np.full((len(target), len(target.classes)), np.nan)
     usable = np.isfinite(X).all(axis=1)
-    probabilities[usable] = found.head.predict_proba(X[usable])
+    probabilities[usable] = head.predict_proba(X[usable])
+    probabilities[development] = found.validation.probabilities
+    _judge(found, probabilities, found.validation.probabilities, found.validation.estimate, tell)
+    if found.settings.final:
+        everything = target.rows("train", "val", "test")
+        head = LogisticHead(C=found.validation.C).fit(X[everything], y[everything])
+    return head
+
+
+def _contest(found: Findings, plan: Plan, work: Path, tell: Tell, limit: int, quiet: bool) -> Model:
+    """Let the candidates compete, and measure the model that was made."""
+    from headstart.features.activations import compute
+    from headstart.features.backends import Choice
+    from headstart.pipeline.contest import contest
+
+    target, choice = found.target, Choice(plan.engine["backend"], plan.device, "as planned")
+    assert target.pictures is not None
+    model, probabilities = contest(found, choice, work, tell, cache_size=limit, quiet=quiet)
+    test = target.rows("test")
+    if len(test):
+        pictures, activations = target.pictures.subset(test), []
+        for source, taps in model.parts:
+            activations.append(
+                compute(
+                    pictures, source, taps=taps, choice=choice, cache_size=limit, label=f"{source.name}: features",
+                    quiet=quiet,
+                )
+            )  # fmt: skip
+            found.count(activations[-1].n_passed, activations[-1].n_damaged)
+        if model.handmade:
+            from headstart.features.handmade import handmade_features
+
+            read = handmade_features(pictures)
+        else:
+            read = model.concatenate(activations)
+        probabilities[test] = model.predict_proba(read)
+    assert found.bakeoff is not None and found.plain is not None
+    _judge(found, probabilities, found.plain, found.bakeoff.estimate, tell)
+    return model
+
+
+def _judge(
+    found: Findings,
+    probabilities: NDArray[np.float64],
+    out_of_fold: NDArray[np.float64],
+    expected: Interval,
+    tell: Tell,
+) -> None:
+    """Measure what was predicted for the test part, which is touched here and once; look for wrong labels."""
+    from headstart.evaluation import confident_mistakes, evaluate, label_issues
+
+    target, seed = found.target, found.settings.seed
+    development, test = target.rows("train", "val"), target.rows("test")
+    y, groups = target.y, target.groups
     if len(test):
         with found.timed("evaluation"):
             found.evaluation = evaluate(
                 y[test], probabilities[test], classes=target.classes, groups=groups[test], random_state=seed
             )
         found.evaluation = dataclasses.replace(
-            found.evaluation, warnings=(*_surprises(found.validation, found.evaluation), *found.evaluation.warnings)
+            found.evaluation, warnings=(*_surprises(expected, found.evaluation), *found.evaluation.warnings)
         )
         tell(found.evaluation)
         found.mistakes = confident_mistakes(y[test], probabilities[test], target.ids[test], target.classes)
-    oof = found.validation.probabilities
-    found.issues = label_issues(y[development], oof, target.ids[development], target.classes)
+    found.issues = label_issues(y[development], out_of_fold, target.ids[development], target.classes)
     tell(found.issues)
-    probabilities[development] = oof
     found.probabilities = probabilities
-    if found.settings.final:
-        everything = target.rows("train", "val", "test")
-        found.head = LogisticHead(C=found.validation.C).fit(X[everything], y[everything])
 
 
-def _surprises(validation: CrossValidation, evaluation: Evaluation) -> tuple[str, ...]:
+def _surprises(expected: Interval, evaluation: Evaluation) -> tuple[str, ...]:
     """Say so where the test part is clearly harder than the development part made one expect."""
-    expected, reached = validation.estimate, evaluation.metrics["macro_f1"]
+    reached = evaluation.metrics["macro_f1"]
     if not expected.low > reached.high:
         return ()
     return (

@@ -6,12 +6,14 @@ import functools
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from headstart.pipeline.page_bakeoff import bakeoff_section
 from headstart.report import (
     Block,
     ClassBars,
     ConfusionMatrix,
     Decision,
     Details,
+    Figure,
     Gallery,
     KeyFigure,
     KeyFigures,
@@ -45,8 +47,9 @@ def headline(found: Findings) -> str:
     """Return what the run found, in one sentence."""
     thing = "pictures" if found.target.modality == "pictures" else "rows"
     if found.evaluation is None:
-        assert found.validation is not None
-        return str(found.validation.headline())
+        chosen = found.validation or found.bakeoff
+        assert chosen is not None
+        return chosen.headline()
     score, accuracy = found.evaluation.metrics["macro_f1"], found.evaluation.metrics["accuracy"]
     return (
         f"macro-F1 {score.value:.3f} (95 % interval {score.low:.3f} to {score.high:.3f}), "
@@ -62,7 +65,13 @@ def report_page(found: Findings, plan: Plan) -> str:
         sections.append(_source(found))
     if found.input_fit is not None:
         sections.append(_input_fit(found))
-    sections.append(_validation(found))
+    if found.validation is not None:
+        sections.append(_validation(found))
+    if found.bakeoff is not None:
+        sections.append(bakeoff_section(found.bakeoff))
+    if found.verdict is not None:
+        plot = Figure(found.verdict.plot(), found.verdict.headline())
+        sections.append(answer_section(found.verdict, plot, table=False))
     if found.evaluation is not None:
         sections.append(_evaluation(found))
     sections.append(_look_at(found))
@@ -113,6 +122,10 @@ def _command(plan: Plan) -> str:
         words += ["--architecture", settings.architecture]
     if settings.input_fit != "auto":
         words += ["--input-fit", settings.input_fit]
+    if settings.strategy != "linear":
+        words += ["--strategy", settings.strategy]
+    if settings.budget is not None:
+        words += ["--budget", f"{settings.budget:g}"]
     if settings.final:
         words.append("--final")
     return " ".join(shlex.quote(word) for word in words)

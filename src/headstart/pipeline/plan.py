@@ -41,6 +41,10 @@ class Settings:
         Whether the head is refitted on everything, test part included, after it was measured.
     seed : int
         Seed of all that is random.
+    strategy : {"linear", "frozen", "auto"}
+        What is tried; see ``headstart.fit``.
+    budget : float or None
+        Minutes that training networks may take.
     backend, device : str
         Engine and device; ``"auto"`` chooses.
     """
@@ -50,6 +54,8 @@ class Settings:
     input_fit: str = "auto"
     final: bool = False
     seed: int = 0
+    strategy: str = "linear"
+    budget: float | None = None
     backend: str = "auto"
     device: str = "auto"
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from headstart.data.pictures import PictureSet
     from headstart.features.backends import Backend
+    from headstart.pipeline.model import Model
+    from headstart.pipeline.sheet import Sheet
     from headstart.sources import Preprocessing
 
 
@@ -48,13 +50,15 @@ class Run:
         try:
             self.info: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             self.classes: tuple[str, ...] = tuple(self.info["model"]["classes"])
+            self._parts: list[dict[str, Any]] = self.info["model"]["parts"]
         except FileNotFoundError:
             begun = (self.folder / "plan.json").is_file()
             hint = "the same `headstart fit` goes on with it" if begun else "`headstart fit DATA --out` makes one"
             what = "was not finished" if begun else "is no run"
             raise RunError(f"{str(self.folder)!r} {what}: {hint}") from None
         except (ValueError, KeyError, TypeError, OSError):
-            raise RunError(f"{str(self.folder / 'run.json')!r} is damaged: fit again in a new folder") from None
+            what = f"{str(self.folder / 'run.json')!r} is damaged or of another version"
+            raise RunError(f"{what}: fit again in a new folder") from None
 
     def __repr__(self) -> str:
         return f"<Run {str(self.folder)!r}: {len(self.classes)} classes, {self.headline()}>"
@@ -75,11 +79,20 @@ class Run:
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """How a picture becomes the network's input; ``None`` for a model of plain features."""
+        """How a picture becomes the (first) network's input; ``None`` for a model of plain features."""
         from headstart.sources import Preprocessing
 
         stored = self.info["model"]["preprocessing"]
         return Preprocessing.from_dict(stored) if stored else None
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether the model was made for pictures, not for a table of features."""
+        return bool(self._parts) or self._handmade
+
+    @property
+    def _handmade(self) -> bool:
+        return bool(self.info["model"].get("handmade"))
 
     def predict_proba(self, X: Any, *, device: str = "auto", quiet: bool = True) -> NDArray[np.float64]:
         """Return the probability of each class, (n, k), for pictures or for rows of features.
@@ -98,7 +111,7 @@ class Run:
         DataError
             If a picture cannot be read, or the features do not fit.
         """
-        if self.preprocessing is None:
+        if not self.takes_pictures:
             return self._from_features(X)
         probabilities, failed = self.predict_pictures(_pictures(X), device=device, quiet=quiet)
         if failed:
@@ -119,19 +132,34 @@ class Run:
         from headstart.features.engine import batches
         from headstart.results.terminal import progress
 
-        assert self.preprocessing is not None
+        if self._handmade:
+            return self._from_handmade(pictures)
+        assert self._parts, "a model of plain features has no pictures to predict"
         on_cpu = device in {"auto", "cpu"}
         engine = self._cpu_engine if on_cpu else self._torch_engine(device)
         failed: dict[int, str] = {}
         result = np.full((len(pictures), len(self.classes)), np.nan)
+        sheets, every = self._sheet.of(pictures), np.arange(len(pictures))
         with progress("predicting", len(pictures), quiet=quiet) as advance:
-            every = np.arange(len(pictures))
-            for rows, outputs in batches(engine, pictures, every, self.preprocessing, failed):
+            for rows, outputs in batches(engine, sheets, every, self._sheet.preprocessing, failed):
                 last = outputs[-1].astype(np.float64)
                 # The graph's float32 softmax sums to 1 within 1e-7; who uses it may check more strictly.
-                result[rows] = last / last.sum(axis=1, keepdims=True) if on_cpu else self._from_last(last)
+                result[rows] = last / last.sum(axis=1, keepdims=True) if on_cpu else self.model.predict_proba(last)
                 advance(len(rows))
         result[sorted(failed)] = np.nan
+        return result, failed
+
+    def _from_handmade(self, pictures: PictureSet) -> tuple[NDArray[np.float64], dict[int, str]]:
+        from headstart.features.handmade import handmade_features
+        from headstart.results import PictureError
+
+        failed: dict[int, str] = {}
+        result = np.full((len(pictures), len(self.classes)), np.nan)
+        for row in range(len(pictures)):
+            try:
+                result[row] = self.model.predict_proba(handmade_features(pictures, [row]))[0]
+            except PictureError as error:
+                failed[row] = str(error)
         return result, failed
 
     def _from_features(self, X: Any) -> NDArray[np.float64]:
@@ -145,35 +173,38 @@ class Run:
             values = np.asarray(X, dtype=np.float64)
         except (TypeError, ValueError):
             raise DataError("the model was made with plain features: give numbers, (n, d)") from None
-        if values.ndim != 2 or values.shape[1] != len(names):
-            raise DataError(f"the model was made with {len(names)} features, not with an array of {values.shape}")
-        return self._from_last(values)
-
-    def _from_last(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        weight, bias = self._layer
-        logits = features @ weight.T.astype(np.float64) + bias
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+        return self.model.predict_proba(values)
 
     @functools.cached_property
-    def _layer(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        from safetensors import safe_open
+    def model(self) -> Model:
+        """The networks and the head, as they stand in ``model.safetensors``."""
+        from headstart.pipeline.model import Model, read_head
+        from headstart.sources.catalogue import run_parts
 
-        weight, bias = self.info["model"]["layer"]
-        with safe_open(self.folder / "model.safetensors", framework="numpy") as stored:
-            return stored.get_tensor(weight), stored.get_tensor(bias)
+        told = self.info["model"]
+        head = read_head(self.folder / "model.safetensors", told["head"], told["kind"])
+        return Model(run_parts(self.folder), head, handmade=self._handmade)
+
+    @functools.cached_property
+    def _sheet(self) -> Sheet:
+        from headstart.pipeline.sheet import Sheet
+        from headstart.sources import Preprocessing
+
+        return Sheet([Preprocessing.from_dict(part["preprocessing"]) for part in self._parts])
 
     def _torch_engine(self, device: str) -> Backend:
-        from headstart.features.backends.pytorch import TorchBackend
-        from headstart.sources import get
+        from headstart.features.backends import Choice, make_backend
+        from headstart.pipeline.sheet import Together
 
-        return TorchBackend(get(self.folder), device)
+        choice = Choice("torch", device, "named")
+        return Together(self.model, self._sheet, [make_backend(choice, source) for source, _ in self.model.parts])
 
     @functools.cached_property
     def _cpu_engine(self) -> Backend:
         from headstart.features.backends.openvino import OpenVinoBackend
 
-        return OpenVinoBackend(self.folder / "model.onnx")
+        with self._sheet.one_input(self.folder / "model.onnx") as graph:
+            return OpenVinoBackend(graph)
 
     def table(
         self, ids: Sequence[str], probabilities: NDArray[np.float64], *, top: int = 3, failed: Mapping[int, str] = {}

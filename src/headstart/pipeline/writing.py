@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,27 +17,27 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from headstart.pipeline.findings import Findings
+    from headstart.pipeline.model import Model
 
 
-def write_run(folder: Path, plan: Plan, found: Findings) -> None:
+def write_run(folder: Path, plan: Plan, found: Findings, model: Model) -> None:
     """Write the run folder; ``run.json`` comes last and says that the rest is whole."""
-    from headstart.features.graph import graph_file
-    from headstart.pipeline.export import metadata, softmax_layer, write_onnx, write_weights
+    from headstart.pipeline.export import metadata, write_onnx, write_weights
     from headstart.pipeline.page import report_page
 
-    assert found.head is not None
-    target, source = found.target, found.source
-    layer = softmax_layer(found.head.coef_, found.head.intercept_)
-    text = metadata(target.classes, source, target.feature_names)
-    names = write_weights(folder / "model.safetensors", source, layer, text)
-    write_onnx(folder / "model.onnx", graph_file(source) if source else None, layer, text)
+    text = metadata(found.target.classes, model, found.target.feature_names)
+    write_onnx(folder / "model.onnx", model, text)
+    names = write_weights(folder / "model.safetensors", model, text)
     write_text(folder / "predictions.csv", predictions(found).to_csv(index=False, float_format="%.6g"))
     write_text(folder / "report.html", report_page(found, plan))
-    write_json(folder / "run.json", plain(describe(found, plan, names)))
+    write_json(folder / "run.json", plain(describe(found, plan, model, names)))
 
 
-def describe(found: Findings, plan: Plan, layer: tuple[str, str]) -> dict[str, Any]:
-    """Return what ``run.json`` holds. All that depends on the clock stands under ``times``."""
+def describe(found: Findings, plan: Plan, model: Model, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return what ``run.json`` holds; ``names`` are those of the head's arrays in ``model.safetensors``.
+
+    All that depends on the clock stands under ``times``.
+    """
     from headstart.pipeline.page import headline
 
     target, source = found.target, found.source
@@ -60,10 +61,8 @@ def describe(found: Findings, plan: Plan, layer: tuple[str, str]) -> dict[str, A
         "engine": dict(plan.engine),
         "model": {
             "classes": target.classes,
-            "architecture": source.card.architecture if source else None,
-            "preprocessing": source.preprocessing.to_dict() if source else None,
             "feature_names": target.feature_names,
-            "layer": layer,
+            **described(model, names),
             "C": found.validation.C if found.validation else None,
             "fitted_on": ["train", "val", "test"] if plan.settings.final else ["train", "val"],
         },
@@ -71,6 +70,35 @@ def describe(found: Findings, plan: Plan, layer: tuple[str, str]) -> dict[str, A
         "decisions": answers,
         "versions": dict(plan.versions),
         "times": found.times,
+    }
+
+
+def described(model: Model, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a run needs to know of its model to build it again; the first network also stands by itself."""
+    from headstart.pipeline.export import network_prefix
+
+    parts = [
+        {
+            "source": source.name,
+            "fingerprint": source.fingerprint,
+            "architecture": source.card.architecture,
+            "preprocessing": source.preprocessing.to_dict(),
+            "taps": taps,
+            "card": source.card.to_dict(),
+            "prefix": network_prefix(name) if number else "",
+        }
+        for number, (name, (source, taps)) in enumerate(zip(model.names, model.parts, strict=True))
+    ]
+    first = parts[0] if parts else {"architecture": None, "preprocessing": None}
+    return {
+        "kind": model.kind,
+        "text": model.text,
+        "handmade": model.handmade,
+        "parts": parts,
+        "architecture": first["architecture"],
+        "preprocessing": first["preprocessing"],
+        "head": dict(names),
+        "layer": (names["weight"], names["bias"]),
     }
 
 

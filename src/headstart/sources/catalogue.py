@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import importlib
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headstart.results import SourceError
 from headstart.sources.card import Card, Preprocessing
 from headstart.sources.source import Source, create
-from headstart.sources.weights import align, differences, read_state_dict
+from headstart.sources.weights import align, differences, load_into, read_state_dict
 
 if TYPE_CHECKING:
     from torch import nn
@@ -230,26 +233,59 @@ def _checkpoint(path: Path, architecture: str) -> Source:
 
 
 def _run(folder: Path) -> Source:
+    parts = run_parts(folder)
+    if not parts:
+        raise SourceError(
+            f"the run in {str(folder)!r} was made on a table of features and has no network to carry over"
+        )
+    return parts[0][0]
+
+
+def run_parts(folder: Path) -> tuple[tuple[Source, tuple[str, ...]], ...]:
+    """Return the networks of a finished run with the taps that its head reads; none for a table of features.
+
+    The first is what the run is as a source.
+
+    Raises
+    ------
+    SourceError
+        If there is no finished run.
+    """
     description = folder / "run.json"
     if not description.is_file():
         raise SourceError(
             f"{str(folder)!r} holds no finished run (no run.json): let `headstart fit` finish there first"
         )
-    run = json.loads(description.read_text())
-    model = run["model"]
-    if not model.get("architecture"):
-        raise SourceError(
-            f"the run in {str(folder)!r} was made on a table of features and has no network to carry over"
-        )
-    beside = model["layer"][0].startswith("headstart.")
-    card = Card(
-        architecture=model["architecture"],
-        trained_on=f"{run['data']['name']} (head; trunk: {run['source']['card']['trained_on']})",
-        licence=run["source"]["card"]["licence"],
-        n_classes=run["source"]["card"]["n_classes"] if beside else len(model["classes"]),
-        n_parameters=run["source"]["card"]["n_parameters"],
+    try:
+        run = json.loads(description.read_text(encoding="utf-8"))
+        return tuple(_run_part(folder, run, part) for part in run["model"]["parts"])
+    except (ValueError, KeyError, TypeError):
+        raise SourceError(f"{str(description)!r} is damaged or of another version: fit again in a new folder") from None
+
+
+def _run_part(folder: Path, run: Mapping[str, Any], part: Mapping[str, Any]) -> tuple[Source, tuple[str, ...]]:
+    path, model, card = (folder / "model.safetensors").resolve(), run["model"], Card(**part["card"])
+    preprocessing, taps = Preprocessing.from_dict(part["preprocessing"]), tuple(part["taps"])
+    if part["prefix"]:
+        build = functools.partial(_stored, path, part["prefix"], card)
+        return Source(part["source"], card, preprocessing, build=build), taps
+    card = dataclasses.replace(
+        card,
+        trained_on=f"{run['data']['name']} (head; trunk: {card.trained_on})",
+        n_classes=card.n_classes if model["layer"][0].startswith("headstart.") else len(model["classes"]),
+        accuracy=None,
         reference=str(folder),
     )
-    return Source(
-        str(folder), card, Preprocessing.from_dict(model["preprocessing"]), (folder / "model.safetensors").resolve()
-    )
+    return Source(str(folder), card, preprocessing, path), taps
+
+
+def _stored(path: Path, prefix: str, card: Card) -> nn.Module:
+    """Return a network whose tensors stand in a run's file under ``prefix``."""
+    from safetensors import safe_open
+
+    network = create(card.architecture, n_classes=card.n_classes)
+    with safe_open(path, framework="pt") as stored:
+        names = [key for key in stored.keys() if key.startswith(prefix)]  # noqa: SIM118
+        tensors = {key.removeprefix(prefix): stored.get_tensor(key) for key in names}
+    load_into(network, tensors, origin=repr(str(path)))
+    return network

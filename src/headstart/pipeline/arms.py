@@ -1,0 +1,196 @@
+"""The bake-off of a target of pictures: what is tried, in which order, inside the budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.features.graph import LAST
+from headstart.finetuning.pace import LADDER, Pace, Schedule, measure_pace, schedule
+from headstart.pipeline.candidates import Bench, Candidate, frozen, handmade
+from headstart.pipeline.dear import VIEWS, FineTuning
+from headstart.results.cache import cache_folder
+from headstart.results.files import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from headstart.data.pictures import PictureSet
+    from headstart.features.backends import Choice
+    from headstart.sources import Source
+
+WHOLE = ""
+_DEPTHS = (0.25, 0.375, 0.5)  # shares of the stages, from the top, that are trained
+_EPOCHS_OF_PLAIN = 3  # the default budget: what so many epochs of plain fine-tuning of the whole network take
+_LONGEST = 20 * 60.0
+_SCRATCH = 0.2  # share of the budget that starting over may take
+_SCRATCH_EPOCHS = (8, 60)  # fewer show nothing
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arms:
+    """What fine-tuning is tried with.
+
+    Attributes
+    ----------
+    pictures : PictureSet
+        Of the development part, in the order of the bench.
+    source : Source
+        With its exact preprocessing.
+    features : mapping of str to mapping of str to ndarray (n, d)
+        By source and tap.
+    sources : mapping of str to Source
+    bench : Bench
+    choice : Choice
+        Engine and device.
+    folder : Path
+        Where the work is kept until the run is finished.
+    cache_size : int
+        Bytes that the activation cache may take.
+    quiet : bool
+    """
+
+    pictures: PictureSet
+    source: Source
+    features: Mapping[str, Mapping[str, NDArray[np.float32]]]
+    sources: Mapping[str, Source]
+    bench: Bench
+    choice: Choice
+    folder: Path
+    cache_size: int
+    quiet: bool = True
+
+    def frozen(self) -> list[Candidate]:
+        """Return the candidates that are array work, the plain one first."""
+        from headstart.features.handmade import handmade_features
+
+        found = list(frozen(self.features, self.sources, self.bench, main=self.source.name))
+        return [*found, *handmade(handmade_features(self.pictures), self.bench)]
+
+    def trained(self, budget: float | None) -> tuple[list[Candidate], list[dict[str, Any]], list[str], int]:
+        """Return the candidates that train a network, the rounds behind them, notes, and the pictures passed."""
+        from headstart.results import SourceError
+
+        try:
+            plan, starting_over = self._plans(budget)
+        except SourceError as error:
+            return [], [], [f"no fine-tuning: {error}"], 0
+        notes, found = [], []
+        allowed = f"{plan.budget / 60:.1f} minutes"
+        if not plan.cuts:
+            notes.append(f"no fine-tuning: none fits a budget of {allowed} (--budget gives more)")
+        tuning = FineTuning(self.source, self.pictures, self._probe, self.bench, plan, self.choice, **self._common())
+        if starting_over is None:
+            notes.append(f"not started over: a share of {_SCRATCH:.0%} of {allowed} trains nothing from random weights")
+        else:
+            blank = self._blank(starting_over)
+            over = FineTuning(
+                blank, self.pictures, None, self.bench, starting_over, self.choice, **self._common("scratch")
+            )
+            found.append(over.run())
+        found.append(tuning.run())
+        rounds = [dataclasses.asdict(one) for one in tuning.rounds]
+        return [one for one in found if one is not None], rounds, notes, tuning.n_passed
+
+    def _common(self, name: str = "tuning") -> dict[str, Any]:
+        from headstart.training.loop import Recipe
+
+        recipe = Recipe(rate=2e-3, head_rate=2e-3, layer_decay=1.0) if name == "scratch" else Recipe()
+        return {"folder": self.folder / name, "cache_size": self.cache_size, "recipe": recipe, "quiet": self.quiet}
+
+    def _probe(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        from headstart.training import LogisticHead
+
+        X = self.features[self.source.name][LAST]
+        arrays = LogisticHead(C=self._C).fit(X[rows], self.bench.y[rows]).to_arrays()
+        return arrays["weight"], arrays["bias"]
+
+    @functools.cached_property
+    def _C(self) -> float:
+        from headstart.training import choose
+
+        X = self.features[self.source.name][LAST]
+        return choose(X, self.bench.y, self.bench.folds, n_classes=self.bench.n_classes).C
+
+    def _blank(self, plan: Schedule) -> Source:
+        from headstart.sources.card import Card
+        from headstart.sources.source import Source
+
+        card = Card(self.source.card.architecture, trained_on="nothing", n_classes=self.source.card.n_classes)
+        side = max(32, self.source.preprocessing.size[0] // 2)
+        smaller = dataclasses.replace(self.source.preprocessing, size=(side, side))
+        return Source(f"{self.source.name} from scratch", card, smaller, seed=self.bench.seed)
+
+    def _plans(self, budget: float | None) -> tuple[Schedule, Schedule | None]:
+        """Return the schedules of fine-tuning and of starting over: those that stand in the folder, else new ones."""
+        path = self.folder / "schedule.json"
+        if not path.is_file():
+            pace = self._pace()
+            n, share = len(self.bench.y), 1 - 1 / len(self.bench.folds)
+            if budget is None:
+                budget = min(_LONGEST, _EPOCHS_OF_PLAIN * n * pace.step[WHOLE])
+            views = {epochs: VIEWS.total(epochs) for epochs, _ in LADDER}
+            over = None
+            # A picture of half the side has a quarter of the pixels.
+            epochs = math.floor(_SCRATCH * budget / (share * n * pace.step[WHOLE] / 4))
+            if epochs >= _SCRATCH_EPOCHS[0] and self.source.build is None:
+                epochs = min(epochs, _SCRATCH_EPOCHS[1])
+                over = Schedule((WHOLE,), epochs, 1, share * n * epochs * pace.step[WHOLE] / 4, budget)
+            left = budget - (over.seconds if over else 0.0)
+            plan = schedule(pace, n, left, share=share, n_views=views, folds=len(self.bench.folds))
+            plan = dataclasses.replace(plan, budget=budget)
+            write_json(path, [dataclasses.asdict(one) if one else None for one in (plan, over)])
+        first, second = json.loads(path.read_text())
+        return _schedule(first), _schedule(second) if second else None
+
+    def _pace(self) -> Pace:
+        """Return the pace of this machine, measured once for a source and a kind of picture."""
+        from headstart.features.backends.base import n_processors
+
+        parts = [self.source.fingerprint, self.source.preprocessing.to_dict(), self.choice.key(), n_processors()]
+        name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+        path = cache_folder() / "trials" / f"pace-{name}.json"
+        cuts = cuts_of(self.source)
+        try:
+            step, view = (json.loads(path.read_text())[what] for what in ("step", "view"))
+            return Pace({cut: step[cut] for cut in cuts}, {cut: view[cut] for cut in cuts})
+        except (OSError, ValueError, KeyError, TypeError):
+            found = measure_pace(self.source, cuts, self.choice, decode=self._decoding())
+            write_json(path, dataclasses.asdict(found))
+            return found
+
+    def _decoding(self) -> float:
+        """Return seconds a picture for decoding and augmenting it, with all processors at work."""
+        import time
+
+        from headstart.features.backends.base import n_processors
+        from headstart.features.views import View
+
+        view, rows = View(1), range(min(16, len(self.pictures)))
+        at_least = view.at_least(self.source.preprocessing)
+        started = time.perf_counter()
+        for row in rows:
+            view.draw(self.pictures.open(row, at_least), self.source.preprocessing, self.pictures.digests[row])
+        return (time.perf_counter() - started) / len(rows) / n_processors()
+
+
+def cuts_of(source: Source) -> tuple[str, ...]:
+    """Return the cuts that are worth a try, from the top down: some shares of the stages, then the whole network."""
+    from headstart.finetuning.top import splits
+
+    stages = splits(source)[::-1]
+    places = sorted({max(1, round(depth * (len(stages) + 1))) - 1 for depth in _DEPTHS if stages})
+    return (*(stages[place] for place in places), WHOLE)
+
+
+def _schedule(values: dict[str, Any]) -> Schedule:
+    return Schedule(**{**values, "cuts": tuple(values["cuts"])})

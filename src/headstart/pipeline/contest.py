@@ -1,0 +1,126 @@
+"""The bake-off inside a fit: candidates tried, one taken, the verdict spoken, the model made."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.features.graph import LAST
+from headstart.pipeline.arms import Arms
+from headstart.pipeline.bakeoff import correct, decide
+from headstart.pipeline.candidates import Bench, Candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from headstart.evaluation.verdict import TransferVerdict
+    from headstart.features.backends import Choice
+    from headstart.pipeline.findings import Findings
+    from headstart.pipeline.model import Model
+    from headstart.results import Answer
+    from headstart.sources import Source
+
+FOLDS = 5
+_PACKAGED = ("lite0", "lite1", "lite2")
+
+
+def contest(
+    found: Findings, choice: Choice, folder: Path, tell: Callable[[Answer], None], *, cache_size: int, quiet: bool
+) -> tuple[Model, NDArray[np.float64]]:
+    """Try the candidates on the development part, take the best, speak the verdict, and make the model.
+
+    Returns
+    -------
+    model : Model
+        Fitted on the development part.
+    probabilities : ndarray, shape (n, k)
+        Out of fold of the candidate that was taken; NaN outside the development part and in folds not tried.
+    """
+    from headstart.data.splits import stratified_group_folds
+    from headstart.features.activations import compute
+
+    target, source, settings = found.target, found.source, found.settings
+    assert source is not None and target.pictures is not None
+    development = target.rows("train", "val")
+    y, groups = target.y[development], target.groups[development]
+    n_folds = min(FOLDS, len(np.unique(groups)))
+    folds = stratified_group_folds(y, groups, n_folds=n_folds, random_state=settings.seed, classes=target.classes)
+    bench = Bench(y, groups, folds, len(target.classes), settings.seed)
+    pictures = target.pictures.subset(development)
+    sources = {source.name: source, **_others(source)}
+    features: dict[str, Mapping[str, NDArray[np.float32]]] = {}
+    for name, one in sources.items():
+        taps = None if name == source.name else [LAST]
+        activations = compute(
+            pictures, one, taps=taps, choice=choice, cache_size=cache_size, label=f"{name}: features", quiet=quiet
+        )
+        found.count(activations.n_passed, activations.n_damaged)
+        features[name] = activations.arrays
+    arms = Arms(pictures, source, features, sources, bench, choice, folder, cache_size, quiet)
+    with found.timed("frozen"):
+        candidates = arms.frozen()
+    rounds: list[dict[str, Any]] = []
+    notes: list[str] = []
+    if settings.strategy == "auto":
+        with found.timed("training"):
+            budget = None if settings.budget is None else settings.budget * 60
+            trained, rounds, notes, n_passed = arms.trained(budget)
+        candidates += trained
+        found.count(n_passed, 0)
+    found.bakeoff = decide(candidates, bench, rounds=rounds, notes=notes)
+    tell(found.bakeoff)
+    taken = next(one for one in candidates if one.name == found.bakeoff.winner)
+    baseline = _baseline(candidates, bench)
+    if baseline is not None:
+        found.verdict = _verdict(taken, baseline, bench)
+        tell(found.verdict)
+        if found.verdict.answer == "hurts":
+            taken = baseline
+    with found.timed("refit"):
+        model = taken.make()
+    probabilities = np.full((len(target), len(target.classes)), np.nan)
+    probabilities[development] = taken.probabilities
+    found.plain = candidates[0].probabilities
+    return model, probabilities
+
+
+def _others(source: Source) -> dict[str, Source]:
+    """Return the other packaged sources, fitted the same way, where the source is one of them."""
+    from headstart.sources import get
+
+    if source.name not in _PACKAGED:
+        return {}
+    return {
+        name: dataclasses.replace(
+            one, preprocessing=dataclasses.replace(one.preprocessing, fit=source.preprocessing.fit)
+        )
+        for name in _PACKAGED
+        if name != source.name
+        for one in (get(name),)
+    }
+
+
+def _baseline(candidates: list[Candidate], bench: Bench) -> Candidate | None:
+    """Return the best candidate that carries nothing over, by macro-F1 on the rows that it predicted."""
+    from headstart.metrics import scores
+
+    def score(one: Candidate) -> float:
+        rows = np.isfinite(one.probabilities).all(axis=1)
+        return scores(bench.y[rows], one.probabilities[rows])["macro_f1"]
+
+    return max((one for one in candidates if one.kind == "target-only"), key=score, default=None)
+
+
+def _verdict(taken: Candidate, baseline: Candidate, bench: Bench) -> TransferVerdict:
+    from headstart.evaluation.verdict import transfer_verdict
+
+    rows = np.flatnonzero(
+        np.isfinite(taken.probabilities).all(axis=1) & np.isfinite(baseline.probabilities).all(axis=1)
+    )
+    ours, theirs = (correct(one.probabilities, bench.y, rows) for one in (taken, baseline))
+    return transfer_verdict(ours, theirs, groups=bench.groups[rows], y=bench.y[rows], random_state=bench.seed)

@@ -1,0 +1,206 @@
+"""Candidates of the bake-off that train a network: cuts tried on one fold, the best trained to the end on others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.finetuning.finetune import Views, as_source, fine_tune, predict
+from headstart.finetuning.pace import Schedule
+from headstart.pipeline.candidates import Bench, Candidate, Kind
+from headstart.results.files import write_bytes
+from headstart.results.terminal import progress
+from headstart.training.loop import Recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from headstart.data.pictures import PictureSet
+    from headstart.features.backends import Choice
+    from headstart.features.cut import CutActivations
+    from headstart.pipeline.model import Model
+    from headstart.sources import Source
+
+VIEWS = Views(n_views=4, refresh=0.25)
+Linear = tuple["NDArray[np.floating]", "NDArray[np.floating]"]
+Probe = Callable[["NDArray[np.int64]"], Linear]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Round:
+    """One training run of the bake-off, scored on rows that it did not see.
+
+    Attributes
+    ----------
+    cut : str
+        The lowest stage that was trained; ``""`` for the whole network.
+    fold, epochs : int
+    macro_f1, log_loss : float
+        On the fold's test rows, the log loss after temperature scaling.
+    """
+
+    cut: str
+    fold: int
+    epochs: int
+    macro_f1: float
+    log_loss: float
+
+
+class FineTuning:
+    """Tries the cuts of a schedule, and makes the candidate of the best.
+
+    What was trained is kept in ``folder`` until the run is finished: a run that was stopped goes on from there.
+
+    Parameters
+    ----------
+    source : Source
+    pictures : PictureSet
+        Of the development part, in the order of the bench.
+    probe : callable or None
+        Returns weight (k, d) and bias (k,) of a linear probe on the last tap, fitted on the rows it is given. ``None``
+        starts over: the source's weights are random, its statistics learned, the head begins at zero.
+    bench : Bench
+    plan : Schedule
+    choice : Choice
+        Engine and device.
+    folder : Path
+    cache_size : int
+    recipe : Recipe
+        Rates and the rest; its epochs are the schedule's.
+    quiet : bool
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        pictures: PictureSet,
+        probe: Probe | None,
+        bench: Bench,
+        plan: Schedule,
+        choice: Choice,
+        *,
+        folder: Path,
+        cache_size: int,
+        recipe: Recipe | None = None,
+        quiet: bool = True,
+    ) -> None:
+        self.source, self.pictures, self.probe, self.bench = source, pictures, probe, bench
+        self.plan, self.choice, self.folder, self.quiet = plan, choice, folder, quiet
+        self.recipe = recipe or Recipe()
+        self.rounds: list[Round] = []
+        self._limit = cache_size
+        self._stores: dict[str, CutActivations] = {}
+
+    @property
+    def n_passed(self) -> int:
+        """Pictures that went through a prefix, each view counting."""
+        return sum(store.n_passed for store in self._stores.values())
+
+    def run(self) -> Candidate | None:
+        """Return the candidate of the best cut, or ``None`` where nothing fits the budget."""
+        plan = self.plan
+        if not plan.cuts:
+            return None
+        cut = plan.cuts[0]
+        if len(plan.cuts) > 1:
+            for tried in plan.cuts:
+                self._probabilities(tried, 0, max(1, plan.epochs // 2))
+            cut = plan.cuts[self._best()]
+        n_folds = len(self.bench.folds)
+        table = np.full((len(self.bench.y), self.bench.n_classes), np.nan)
+        for fold in sorted({(1 + k) % n_folds for k in range(plan.n_folds)}):
+            _, test = self.bench.folds[fold]
+            table[test] = self._probabilities(cut, fold, plan.epochs)
+        from headstart.training.temperature import best_sharpness, sharpen
+
+        seen = np.isfinite(table).all(axis=1)
+        sharpness = best_sharpness(table[seen], self.bench.y[seen])
+        table[seen] = sharpen(table[seen], sharpness)
+        detail = f"{plan.epochs} epochs, rate {self.recipe.rate:g}, layer decay {self.recipe.layer_decay:g}"
+        name = f"fine-tuned from {cut} on" if cut else "fine-tuned, all of it"
+        if self.probe is None:
+            name, detail = "the same network from scratch", f"{detail}, {self.source.preprocessing.size[0]} pixels"
+        kind: Kind = "target-only" if self.probe is None else "fine-tuned"
+        return Candidate(name, kind, table, lambda: self._make(cut, sharpness), detail)
+
+    def _best(self) -> int:
+        from headstart.training.path import select
+
+        scores = np.array([found.macro_f1 for found in self.rounds])
+        losses = np.array([found.log_loss for found in self.rounds])
+        return int(select(scores, losses, len(self.bench.folds[0][1])))
+
+    def _probabilities(self, cut: str, fold: int, epochs: int) -> NDArray[np.float64]:
+        """Return what a network trained on a fold's training rows says of its test rows, and note its score."""
+        from headstart.metrics import scores
+        from headstart.training.temperature import best_sharpness, sharpen
+
+        train, test = self.bench.folds[fold]
+        path = self.folder / f"{_file_name(cut)}-{epochs}-{fold}.npy"
+        if path.is_file():
+            found: NDArray[np.float64] = np.load(path, allow_pickle=False)
+        else:
+            network = self._train(cut, train, epochs, path.with_suffix(".ckpt"), f"fold {fold + 1}")
+            found = predict(network, self._store(cut), test, device=self.choice.device)
+            _write_array(path, found)
+        y = self.bench.y[test]
+        score = scores(y, sharpen(found, best_sharpness(found, y)))
+        self.rounds.append(Round(cut, fold, epochs, score["macro_f1"], score["log_loss"]))
+        return found
+
+    def _train(self, cut: str, rows: NDArray[np.int64], epochs: int, checkpoint: Path, what: str) -> nn.Module:
+        head = self.probe(rows) if self.probe else self._blank_head()
+        recipe = dataclasses.replace(self.recipe, epochs=epochs)
+        label = f"{self.source.name}: training {f'from {cut}' if cut else 'all'}, {what}"
+        with progress(label, epochs * len(rows), quiet=self.quiet) as advance:
+            return fine_tune(
+                self._store(cut), self.bench.y, rows, head, recipe, views=VIEWS, hold=self.probe is not None,
+                device=self.choice.device, seed=self.bench.seed, checkpoint=checkpoint, advance=advance,
+            ).network  # fmt: skip
+
+    def _blank_head(self) -> Linear:
+        from headstart.finetuning.top import classifier_of
+
+        width = classifier_of(self.source.network()).in_features
+        return np.zeros((self.bench.n_classes, width)), np.zeros(self.bench.n_classes)
+
+    def _store(self, cut: str) -> CutActivations:
+        from headstart.features.cut import CutActivations
+
+        if cut not in self._stores:
+            self._stores[cut] = CutActivations(
+                self.pictures, self.source, cut or None, self.choice, cache_size=self._limit, seed=self.bench.seed
+            )
+        return self._stores[cut]
+
+    def _make(self, cut: str, sharpness: float) -> Model:
+        """Train on the whole development part; the temperature goes into the classifier's weights."""
+        from headstart.features.graph import LAST
+        from headstart.finetuning.top import classifier_of
+        from headstart.pipeline.model import Model
+        from headstart.training import LogisticHead
+
+        rows = np.arange(len(self.bench.y))
+        network: Any = self._train(cut, rows, self.plan.epochs, self.folder / "final.ckpt", "all examples")
+        classifier = classifier_of(network)
+        weight = classifier.weight.detach().numpy().astype(np.float64) * sharpness
+        bias = classifier.bias.detach().numpy().astype(np.float64) * sharpness
+        source = as_source(network, self.source, "target", len(bias))
+        return Model(((source, (LAST,)),), LogisticHead.from_arrays({"weight": weight, "bias": bias}))
+
+
+def _file_name(cut: str) -> str:
+    return cut.replace(".", "_") or "whole"
+
+
+def _write_array(path: Path, array: NDArray[Any]) -> None:
+    import io
+
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    write_bytes(path, stream.getvalue())

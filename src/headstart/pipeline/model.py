@@ -1,0 +1,106 @@
+"""A model: taps of pretrained networks side by side, and the head that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.results import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.sources import Source
+    from headstart.training import LogisticHead, SVMHead
+
+    Head = LogisticHead | SVMHead
+
+Part = tuple["Source", tuple[str, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What a fit hands back, in memory. ``export`` turns it into files and ``Run`` reads it from them.
+
+    Attributes
+    ----------
+    parts : tuple of (Source, tuple of str)
+        Networks, with their exact preprocessing, and the taps that are taken from each; empty for a table of features.
+        The weights of every network go into the run, whether it stands on disk or was just trained
+        (``sources.from_module``).
+    head : LogisticHead or SVMHead
+        Fitted on the taps of all parts, in this order, side by side. Its classes are the target's, by number. A
+        network trained with a linear layer of its own is a part with the tap ``"last"`` and a ``LogisticHead`` made
+        ``from_arrays`` of that layer.
+    handmade : bool
+        Whether the head reads classical descriptors of pictures (``features.handmade``), and no network does.
+    """
+
+    parts: tuple[Part, ...]
+    head: Head
+    handmade: bool = False
+
+    @property
+    def kind(self) -> str:
+        """``"logistic"``, ``"linear SVM"`` or ``"RBF SVM"``."""
+        kernel = getattr(self.head, "kernel", None)
+        return {None: "logistic", "linear": "linear SVM", "rbf": "RBF SVM"}[kernel]
+
+    @property
+    def text(self) -> str:
+        """The model in a few words, such as ``"logistic on lite0 (blocks.4, last) and lite1 (last)"``."""
+        where = [f"{source.name} ({', '.join(taps)})" for source, taps in self.parts]
+        return f"{self.kind} on {' and '.join(where) or ('handmade features' if self.handmade else 'the features')}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each part is called in the files: as its source, without dots, with a number where that is taken."""
+        names = ["head"]
+        for source, _ in self.parts:
+            base = name = source.name.replace(".", "_")
+            number = 1
+            while name in names:
+                number += 1
+                name = f"{base} {number}"
+            names.append(name)
+        return tuple(names[1:])
+
+    def concatenate(self, activations: Sequence[Mapping[str, NDArray[np.float32]]]) -> NDArray[np.float32]:
+        """Return what the head reads, (n, d), from the activations of each part by tap, (n, d_tap)."""
+        return np.hstack([found[tap] for (_, taps), found in zip(self.parts, activations, strict=True) for tap in taps])
+
+    def predict_proba(self, features: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the probability of each class, (n, k), for features (n, d): those of ``concatenate``, or the table's.
+
+        Raises
+        ------
+        DataError
+            If the head was fitted on another number of features, or they are not finite.
+        """
+        if features.ndim != 2 or features.shape[1] != self.head.n_features_in_:
+            raise DataError(
+                f"the head was fitted on {self.head.n_features_in_:,} features, not on an array of {features.shape}"
+            )
+        broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
+        if len(broken):
+            raise DataError(
+                f"row {broken[0]} holds values that are not finite ({len(broken):,} such rows): leave it out"
+            )
+        if not len(features):
+            return np.empty((0, len(self.head.classes_)))
+        return self.head.predict_proba(features)
+
+
+def read_head(path: Path, names: Mapping[str, str], kind: str) -> Head:
+    """Return the head of a ``kind`` whose arrays stand in a safetensors file under ``names``: array to tensor."""
+    from safetensors import safe_open
+
+    from headstart.training import LogisticHead, SVMHead
+
+    with safe_open(path, framework="numpy") as stored:
+        arrays = {array: stored.get_tensor(tensor) for array, tensor in names.items()}
+    return LogisticHead.from_arrays(arrays) if kind == "logistic" else SVMHead.from_arrays(arrays)
