@@ -145,7 +145,9 @@ def test_views_are_drawn_from_a_window_that_moves(pictures, source):
 
 
 def test_a_schedule_spends_what_it_is_given():
-    pace = Pace({"top": 0.001, "middle": 0.01, "": 0.1}, {"top": 0.004, "middle": 0.004, "": 0.002})
+    sizes = {"top": 10, "middle": 30, "": 20}
+    pace = Pace({"top": 0.001, "middle": 0.01, "": 0.1}, {"top": 0.004, "middle": 0.004, "": 0.002}, sizes)
+    assert list(pace.within(20).step) == ["top", ""] and not pace.within(5).step
     views = {epochs: 4 + epochs // 4 for epochs in (20, 16, 12, 9, 6, 4)}
 
     def plan(budget, n=1000):
@@ -158,3 +160,4 @@ def test_a_schedule_spends_what_it_is_given():
     epochs = [plan(budget).epochs for budget in (100.0, 300.0, 1000.0, 3000.0)]
     assert epochs == sorted(epochs)
     assert plan(300.0, n=10).epochs == 20, "few pictures afford all"
+    assert not schedule(pace.within(5), 1000, 1e6, share=0.8, n_views=views).cuts

@@ -94,7 +94,7 @@ def steady(monkeypatch):
 
     def pace(arms):
         cuts = cuts_of(arms.source)
-        return Pace(dict.fromkeys(cuts, 0.01), dict.fromkeys(cuts, 0.001))
+        return Pace(dict.fromkeys(cuts, 0.01), dict.fromkeys(cuts, 0.001), dict.fromkeys(cuts, 1))
 
     monkeypatch.setattr(Arms, "_pace", pace)
     return {"strategy": "auto", "budget": 16 / 60, "input_fit": "crop"}

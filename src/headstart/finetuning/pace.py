@@ -21,18 +21,26 @@ LADDER = ((20, 3), (16, 2), (12, 2), (12, 1), (9, 1), (6, 1), (4, 1))
 
 @dataclasses.dataclass(frozen=True)
 class Pace:
-    """Seconds that one picture takes.
+    """What one picture takes.
 
     Attributes
     ----------
     step : mapping of str to float
-        Forward and backward of what runs above each cut; ``""`` is the whole network.
+        Seconds for forward and backward of what runs above each cut; ``""`` is the whole network.
     view : mapping of str to float
-        One pass of what runs before it, decoding and augmentation included.
+        Seconds for one pass of what runs before it, decoding and augmentation included.
+    size : mapping of str to int
+        Bytes that one view takes in the cache.
     """
 
     step: Mapping[str, float]
     view: Mapping[str, float]
+    size: Mapping[str, int]
+
+    def within(self, room: float) -> Pace:
+        """Return the pace of the cuts one view of which takes at most ``room`` bytes."""
+        kept = [cut for cut in self.step if self.size[cut] <= room]
+        return Pace(*({cut: one[cut] for cut in kept} for one in (self.step, self.view, self.size)))  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +91,7 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
 
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (_BATCH, *source.preprocessing.size, 3), dtype=np.uint8)
-    step, view = {}, {}
+    step, view, size = {}, {}, {}
     for cut in cuts:
         network = source.network()
         inputs = torch.from_numpy(pictures)
@@ -94,6 +102,7 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
             if inputs.ndim == 4:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
             freeze(network, until=cut)
+        size[cut] = int(np.prod(inputs.shape[1:])) * (2 if cut else 1)  # half precision, or the pictures' bytes
         top = Top(hold_statistics(network), cut or None, source.preprocessing).to(choice.device).train()
         top = top.to(memory_format=torch.channels_last)
         inputs = inputs.to(choice.device)
@@ -115,7 +124,7 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
             view[cut] = decode + (time.perf_counter() - started) / (len(chunks) * len(chunks[0]))
         else:
             view[cut] = decode
-    return Pace(step, view)
+    return Pace(step, view, size)
 
 
 def schedule(

@@ -87,7 +87,9 @@ class Arms:
         notes, found = [], []
         allowed = f"{plan.budget / 60:.1f} minutes"
         if not plan.cuts:
-            notes.append(f"no fine-tuning: none fits a budget of {allowed} (--budget gives more)")
+            notes.append(
+                f"no fine-tuning: none fits a budget of {allowed} and the cache (--budget and --cache-size give more)"
+            )
         tuning = FineTuning(self.source, self.pictures, self._probe, self.bench, plan, self.choice, **self._common())
         if starting_over is None:
             notes.append(f"not started over: a share of {_SCRATCH:.0%} of {allowed} trains nothing from random weights")
@@ -139,14 +141,15 @@ class Arms:
             if budget is None:
                 budget = min(_LONGEST, _EPOCHS_OF_PLAIN * n * pace.step[WHOLE])
             views = {epochs: VIEWS.total(epochs) for epochs, _ in LADDER}
+            room = self.cache_size / (n * (1 + max(views.values())))
             over = None
             # A picture of half the side has a quarter of the pixels.
             epochs = math.floor(_SCRATCH * budget / (share * n * pace.step[WHOLE] / 4))
-            if epochs >= _SCRATCH_EPOCHS[0] and self.source.build is None:
+            if epochs >= _SCRATCH_EPOCHS[0] and self.source.build is None and pace.within(room).size.get(WHOLE):
                 epochs = min(epochs, _SCRATCH_EPOCHS[1])
                 over = Schedule((WHOLE,), epochs, 1, share * n * epochs * pace.step[WHOLE] / 4, budget)
             left = budget - (over.seconds if over else 0.0)
-            plan = schedule(pace, n, left, share=share, n_views=views, folds=len(self.bench.folds))
+            plan = schedule(pace.within(room), n, left, share=share, n_views=views, folds=len(self.bench.folds))
             plan = dataclasses.replace(plan, budget=budget)
             write_json(path, [dataclasses.asdict(one) if one else None for one in (plan, over)])
         first, second = json.loads(path.read_text())
@@ -161,8 +164,8 @@ class Arms:
         path = cache_folder() / "trials" / f"pace-{name}.json"
         cuts = cuts_of(self.source)
         try:
-            step, view = (json.loads(path.read_text())[what] for what in ("step", "view"))
-            return Pace({cut: step[cut] for cut in cuts}, {cut: view[cut] for cut in cuts})
+            kept = json.loads(path.read_text())
+            return Pace(*({cut: kept[what][cut] for cut in cuts} for what in ("step", "view", "size")))
         except (OSError, ValueError, KeyError, TypeError):
             found = measure_pace(self.source, cuts, self.choice, decode=self._decoding())
             write_json(path, dataclasses.asdict(found))

@@ -110,13 +110,21 @@ def _by_hand(make: Callable[[], Model]) -> Model:
     return dataclasses.replace(make(), handmade=True)
 
 
+def best_tap(features: Mapping[str, NDArray[np.float32]], bench: Bench) -> str:
+    """Return the tap whose logistic head has the best out-of-fold macro-F1, C from a coarse grid."""
+    from headstart.training import choose
+    from headstart.training.path import CS
+
+    found = {tap: choose(X, bench.y, bench.folds, CS[2::3], n_classes=bench.n_classes) for tap, X in features.items()}
+    return max(found, key=lambda tap: found[tap].scores[found[tap].best])
+
+
 def frozen(
     features: Mapping[str, Mapping[str, NDArray[np.float32]]],
     sources: Mapping[str, Source],
     bench: Bench,
     *,
     main: str,
-    best_tap: str = LAST,
 ) -> Iterator[Candidate]:
     """Yield the candidates that change nothing in the network, the plain one (logistic on the last tap) first.
 
@@ -129,16 +137,14 @@ def frozen(
     bench : Bench
     main : str
         The source whose taps are all there.
-    best_tap : str
-        What the layer probe took for the best.
     """
     taps = list(features[main])
     last = features[main][LAST]
     own: Part = (sources[main], (LAST,))
     yield logistic("logistic on the last tap", last, bench, [own])
-    if best_tap != LAST:
-        X = features[main][best_tap]
-        yield logistic(f"logistic on {best_tap}", X, bench, [(sources[main], (best_tap,))])
+    best = best_tap(features[main], bench)
+    if best != LAST:
+        yield logistic(f"logistic on {best}", features[main][best], bench, [(sources[main], (best,))])
     upper = tuple(taps[-_SEVERAL:])
     X = np.hstack([features[main][tap] for tap in upper])
     yield logistic(f"logistic on {len(upper)} taps", X, bench, [(sources[main], upper)])
