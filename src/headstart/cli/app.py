@@ -11,6 +11,7 @@ import typer
 from headstart.cli.fit import fit
 from headstart.cli.predict import predict
 from headstart.cli.printing import say
+from headstart.cli.probe import probe
 from headstart.cli.profile import profile
 from headstart.cli.report import report
 from headstart.cli.sources import sources
@@ -38,7 +39,7 @@ def _stoppable(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-for command in (fit, predict, profile, report, sources):
+for command in (fit, predict, probe, profile, report, sources):
     app.command()(_stoppable(command))
 
 

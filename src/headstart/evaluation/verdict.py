@@ -32,7 +32,7 @@ class TransferVerdict(Answer):
     Attributes
     ----------
     answer : {"helps", "no evidence", "hurts"}
-        By which side of 0 the interval of the gain lies on, if on one.
+        On which side of 0 the interval of the gain lies, if on one.
     gain : Interval
         Mean score of transfer minus mean score of the baseline, with its 95 % interval over pictures and seeds. The
         ends are NaN where there are fewer than ten independent pictures.
@@ -156,8 +156,11 @@ def transfer_verdict(
     to suit these pictures. The latter is among what the pictures' bootstrap shows already, so it is taken out of the
     variance between the seeds' means (two-way analysis of variance; 0.3 of the variance stays in any case, for few
     seeds can agree by luck). What is left is added to the bootstrap as Student's t with as many degrees of freedom
-    as there are seeds less one. A side with one seed takes over the whole variance of the other side. The seeds of
-    the two sides are not paired. With one seed a side the verdict is one on these two models.
+    as there are seeds less one; that is careful with two or three seeds, and costs little with five. A side with one
+    seed takes over the whole variance of the other side. The seeds of the two sides are not paired. With one seed a
+    side the verdict is one on these two models.
+
+    BENCHMARKS.md has how often it errs on simulated pairs.
 
     Parameters
     ----------
@@ -264,7 +267,10 @@ def _weights(y: ArrayLike | None, n: int) -> Floats:
 
 def _scores(values: ArrayLike, name: str) -> Floats:
     """Return scores (s, n) of s seeds, or say what is wrong with them."""
-    given: NDArray[Any] = np.asarray(values)
+    try:
+        given: NDArray[Any] = np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{name} has rows of several lengths: give every seed the same pictures") from error
     if given.dtype.kind not in "buif" or given.ndim not in (1, 2) or not given.size:
         raise DataError(
             f"{name} has shape {given.shape} and type {given.dtype}: give numbers (n_seeds, n_pictures), "
@@ -297,7 +303,7 @@ def _warnings(ours: Floats, theirs: Floats, n_groups: int, gain: float, by_pictu
             f"one seed of {side}: it is taken to vary between seeds as much as the other side; give three or more, "
             "or the row twice if nothing random enters it"
         )
-    elif min(n_seeds) == 2:
+    elif any(len(side) == 2 and (side[0] != side[1]).any() for side in (ours, theirs)):
         notes.append("two seeds tell little of how much seeds vary, which widens the interval: give three or more")
     if by_picture is not None and by_picture * gain < 0:
         notes.append(

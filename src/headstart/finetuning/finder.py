@@ -59,10 +59,9 @@ class RateFinding(Answer):
 
     def headline(self) -> str:
         """One sentence: the rate, and up to where the loss falls."""
-        end = "and diverges soon after" if self.diverged else "and the sweep never diverged"
-        return (
-            f"Learn at {self.suggestion:.2g}, where the loss falls fastest; it is lowest at {self.lowest_at:.2g} {end}."
-        )
+        end = "where the sweep ended" if self.lowest_at == self.rates[-1] else "and grows beyond"
+        lowest = f"it is lowest at {self.lowest_at:.2g}, {end}"
+        return f"Learn at {self.suggestion:.2g}, where the loss falls fastest; {lowest}."
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row for each step of the sweep."""
