@@ -111,7 +111,11 @@ def test_a_whole_bake_off_stopped_and_gone_on_with(photos, source, tmp_path, mon
     assert whole.info["decisions"]["Did transfer help?"]["answer"] in {"helps", "no evidence", "hurts"}
     assert not (whole.folder / ".work").exists()
     page = whole.report.read_text()
-    assert "Freeze, fine-tune, or start over?" in page and "Did transfer help?" in page
+    assert (
+        "What would the rule of thumb say?" in page
+        and "Freeze, fine-tune, or start over?" in page
+        and "Did transfer help?" in page
+    )
 
     trained = iter(range(100))
     train = dear.fine_tune

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from headstart.data.pictures import PictureSet
     from headstart.evaluation.verdict import TransferVerdict
     from headstart.features.backends import Choice
+    from headstart.finetuning.rule import TwoByTwo
     from headstart.pipeline.findings import Findings
     from headstart.pipeline.model import Model
     from headstart.results import Answer
@@ -61,6 +63,8 @@ def contest(
         )
         found.count(activations.n_passed, activations.n_damaged)
         features[name] = activations.arrays
+    found.rule = _rule(pictures, source, bench)
+    tell(found.rule)
     arms = Arms(pictures, source, features, sources, bench, choice, folder, cache_size, quiet)
     with found.timed("frozen"):
         candidates = arms.frozen()
@@ -87,6 +91,18 @@ def contest(
     probabilities[development] = taken.probabilities
     found.plain = candidates[0].probabilities
     return model, probabilities
+
+
+def _rule(pictures: PictureSet, source: Source, bench: Bench) -> TwoByTwo:
+    """Return the target's place in the 2x2 table, the similarity measured on a sample."""
+    from headstart.finetuning.rule import place
+    from headstart.finetuning.similarity import ENOUGH, source_similarity
+
+    rows = np.arange(len(bench.y))
+    if len(rows) > ENOUGH:
+        rows = np.sort(np.random.default_rng(bench.seed).choice(rows, ENOUGH, replace=False))
+    similarity = source_similarity(pictures.subset(rows), source)
+    return place(len(bench.y), bench.n_classes, similarity.overall)
 
 
 def _others(source: Source) -> dict[str, Source]:

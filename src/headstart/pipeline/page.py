@@ -67,6 +67,8 @@ def report_page(found: Findings, plan: Plan) -> str:
         sections.append(_input_fit(found))
     if found.validation is not None:
         sections.append(_validation(found))
+    if found.rule is not None:
+        sections.append(answer_section(found.rule, Figure(found.rule.plot(), found.rule.headline())))
     if found.bakeoff is not None:
         sections.append(bakeoff_section(found.bakeoff))
     if found.verdict is not None:
