@@ -92,7 +92,7 @@ def machine(
     found = svm_out_of_fold(X, bench.y, bench.folds, kernel=kernel, n_classes=bench.n_classes, random_state=bench.seed)
 
     def make() -> Model:
-        return Model(tuple(parts), found.head().fit(X, bench.y))
+        return Model(tuple(parts), found.head().fit(X, bench.y, groups=bench.groups))
 
     return Candidate(name, kind, found.probabilities[found.best], make, f"{kernel} kernel, C = {found.C:g}")
 
