@@ -204,8 +204,10 @@ def gap(target: Target, source: str) -> tuple[float, str, float, float, float]:
     """Return similarity, best earlier tap, and its gain over the last with the ends of its interval."""
     found = probe(target, source)
     earlier = max(found.taps[:-1], key=lambda tap: (tap.gain.low > 0, tap.score.value))
-    return found.similarity.overall or np.nan, earlier.name, *(
-        float(end) for end in (earlier.gain.value, earlier.gain.low, earlier.gain.high)
+    return (
+        found.similarity.overall or np.nan,
+        earlier.name,
+        *(float(end) for end in (earlier.gain.value, earlier.gain.low, earlier.gain.high)),
     )
 
 
