@@ -262,7 +262,7 @@ def separate(similarity: np.ndarray, ahead: np.ndarray) -> tuple[float, float]:
 def learning_curve(target: Target, source: str, draws: int = 3) -> list[tuple[float, float]]:
     """Return (examples a class, macro-F1) of a head on the frozen last tap; a third of the development is held out."""
     from headstart.data.splits import stratified_group_folds
-    from headstart.finetuning.probe import CS
+    from headstart.finetuning.compare import CS
     from headstart.metrics import scores
     from headstart.training import LogisticHead, choose
 

@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 from headstart.cli.app import app
 from headstart.data import PictureSet, load_target
 from headstart.data.splits import stratified_group_folds
-from headstart.finetuning.probe import LayerProbe, Tap, best_tap, probe, probe_taps, resampled_scores, simultaneous
+from headstart.finetuning.compare import Tap, best_tap, probe_taps, resampled_scores, simultaneous
+from headstart.finetuning.probe import LayerProbe, probe
 from headstart.finetuning.similarity import Similarity
 from headstart.metrics import Interval
 from headstart.metrics.intervals import resamples

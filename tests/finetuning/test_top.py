@@ -58,5 +58,5 @@ def test_the_new_head_is_the_linear_probe():
 def test_a_head_that_does_not_fit_is_refused():
     with pytest.raises(SourceError, match=r"takes 512 features, not 9: keep it frozen"):
         with_head(get("timm:resnet18", pretrained=False).network(), np.zeros((2, 9)), np.zeros(2))
-    with pytest.raises(SourceError, match="has no linear layer"):
+    with pytest.raises(SourceError, match="is not one linear layer"):
         classifier_of(nn.Sequential(nn.Conv2d(3, 4, 3)))

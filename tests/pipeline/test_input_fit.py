@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from headstart.data.splits import sample_rows
 from headstart.metrics.paired import paired_gain
-from headstart.pipeline.input_fit import choose_input_fit, sample_rows
+from headstart.pipeline.input_fit import choose_input_fit
 
 
 def features_of(quality, seed=0, n=200):

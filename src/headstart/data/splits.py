@@ -334,3 +334,17 @@ def _notes(
                 f"{were} left out {same}"
             )
     return notes
+
+
+def sample_rows(
+    y: NDArray[np.int64], rows: NDArray[np.int64], size: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return at most about ``size`` of ``rows``, ascending, with the classes' shares and at least five of each."""
+    if len(rows) <= size:
+        return rows
+    kept = []
+    for code in np.unique(y[rows]):
+        mine = rows[y[rows] == code]
+        wanted = max(min(5, len(mine)), round(size * len(mine) / len(rows)))
+        kept.append(rng.choice(mine, size=wanted, replace=False))
+    return np.sort(np.concatenate(kept))

@@ -83,6 +83,10 @@ class CutActivations:
 
     def ensure(self, number: int, rows: NDArray[np.int64], *, label: str | None = None, quiet: bool = True) -> None:
         """Compute view ``number`` of the pictures at ``rows``, as far as it is not in the cache."""
+        known = self._places.setdefault(number, np.full((len(self.pictures), 2), -1))
+        rows = rows[known[rows, 0] < 0]
+        if not len(rows):
+            return
         view = View(number, self.seed)
         keys = self._keys(view, rows)
         todo = rows[self._cache.missing(keys)]
@@ -101,7 +105,6 @@ class CutActivations:
             self.n_passed += len(todo)
             self._cache.prune(self._limit)
         self._shards, places = self._cache.places(keys)
-        known = self._places.setdefault(number, np.full((len(self.pictures), 2), -1))
         known[rows] = places
         if not self.shape:
             self.shape = self._map(int(places[0, 0])).shape[1:]

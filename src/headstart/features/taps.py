@@ -11,7 +11,7 @@ from torch import nn
 
 from headstart.features.graph import LAST
 from headstart.results import SourceError
-from headstart.sources import Source, find_stages
+from headstart.sources import Source, find_classifier, find_stages
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,14 +34,6 @@ def pool(activation: Tensor, *, prefix_tokens: int = 0, channels_last: bool = Fa
     if activation.ndim == 3:
         return activation[:, prefix_tokens:].mean(1)
     return activation.flatten(1)
-
-
-def _classifier(network: Any) -> nn.Module | None:
-    found = network.get_classifier() if hasattr(network, "get_classifier") else None
-    if isinstance(found, nn.Module):
-        return found
-    linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    return linear[-1] if linear and not hasattr(network, "forward_head") else None
 
 
 class TappedNetwork(nn.Module):
@@ -129,7 +121,7 @@ class TappedNetwork(nn.Module):
             features = self.network.forward_features(x)
             result: Tensor = self.network.forward_head(features, pre_logits=True)
             return result.flatten(1)
-        classifier = _classifier(self.network)
+        classifier = find_classifier(self.network)
         if classifier is None:
             output: Tensor = self.network(x)
             return pool(output)

@@ -71,7 +71,7 @@ class ViewBatches:
         order = rng.permutation(self.rows)
         shown = rng.choice(self.views(number), size=len(order))
         for view in np.unique(shown):
-            self.store.ensure(int(view), self.rows)
+            self.store.ensure(int(view), order[shown == view])
 
         def load(chunk: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
             inputs = torch.from_numpy(self.store.gather(order[chunk], shown[chunk]))

@@ -161,7 +161,8 @@ def freeze(model: nn.Module, *, until: str) -> nn.Module:
         if plan.position(plan.modules[name]) < limit:
             if mark.handle is None:
                 # First of all hooks: spectral norm of the old kind is a hook that updates its vectors in train mode.
-                mark = dataclasses.replace(mark, handle=module.register_forward_pre_hook(_hold, prepend=True))
+                handle = module.register_forward_pre_hook(stay_in_evaluation, prepend=True)
+                mark = dataclasses.replace(mark, handle=handle)
             module.training = False
             _warn_without_statistics(name, module)
         if mark != _Mark():
@@ -274,7 +275,8 @@ class _Mark:
     handle: RemovableHandle | None = None
 
 
-def _hold(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+def stay_in_evaluation(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+    """Turn a module back to evaluation before it runs: a forward pre-hook."""
     # A function of this module, not a closure: copies and pickles of a network keep it.
     if module.training:
         module.training = False

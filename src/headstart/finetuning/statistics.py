@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from headstart.finetuning.freezing import stay_in_evaluation
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,9 +25,5 @@ def hold_statistics(model: nn.Module) -> nn.Module:
 
     for module in model.modules():
         if isinstance(module, _NormBase) and module.running_mean is not None:
-            module.register_forward_pre_hook(_hold, prepend=True)
+            module.register_forward_pre_hook(stay_in_evaluation, prepend=True)
     return model
-
-
-def _hold(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-    module.training = False  # a function of this module, not a closure: copies of a network keep it

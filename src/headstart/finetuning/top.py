@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from headstart.results import SourceError
-from headstart.sources.stages import HEADS
+from headstart.sources.stages import HEADS, find_classifier
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,7 +111,8 @@ def with_head(network: Any, weight: NDArray[np.floating], bias: NDArray[np.float
     if hasattr(network, "reset_classifier"):
         network.reset_classifier(len(bias))
     else:
-        name, old = _last_linear(network)
+        old = classifier_of(network)
+        name = next(name for name, module in network.named_modules() if module is old)
         network.set_submodule(name, nn.Linear(old.in_features, len(bias)))
     classifier = classifier_of(network)
     if classifier.in_features != weight.shape[1]:
@@ -134,17 +135,10 @@ def classifier_of(network: Any) -> nn.Linear:
     SourceError
         If its classifier is something else.
     """
-    found = network.get_classifier() if hasattr(network, "get_classifier") else _last_linear(network)[1]
+    found = find_classifier(network)
     if not isinstance(found, nn.Linear):
         raise SourceError(
             f"the classifier of this {type(network).__name__} is not one linear layer: "
             "keep it frozen (strategy='frozen')"
         )
     return found
-
-
-def _last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
-    for name, module in reversed(list(network.named_modules())):
-        if isinstance(module, nn.Linear):
-            return name, module
-    raise SourceError(f"this {type(network).__name__} has no linear layer: keep it frozen (strategy='frozen')")

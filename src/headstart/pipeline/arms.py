@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 import math
@@ -15,7 +14,7 @@ import numpy as np
 from headstart.features.graph import LAST
 from headstart.finetuning.pace import LADDER, Pace, Schedule, measure_pace, schedule
 from headstart.pipeline.candidates import Bench, Candidate, frozen, handmade
-from headstart.pipeline.dear import VIEWS, FineTuning
+from headstart.pipeline.dear import VIEWS, FineTuning, Linear
 from headstart.results.cache import cache_folder
 from headstart.results.files import write_json
 
@@ -69,39 +68,47 @@ class Arms:
     cache_size: int
     quiet: bool = True
 
-    def frozen(self) -> list[Candidate]:
+    def frozen(self, best_tap: str) -> list[Candidate]:
         """Return the candidates that are array work, the plain one first."""
         from headstart.features.handmade import handmade_features
 
-        found = list(frozen(self.features, self.sources, self.bench, main=self.source.name))
+        found = list(frozen(self.features, self.sources, self.bench, main=self.source.name, best_tap=best_tap))
         return [*found, *handmade(handmade_features(self.pictures), self.bench)]
 
-    def trained(self, budget: float | None) -> tuple[list[Candidate], list[dict[str, Any]], list[str], int]:
-        """Return the candidates that train a network, the rounds behind them, notes, and the pictures passed."""
+    def trained(
+        self, plain: Candidate, budget: float | None
+    ) -> tuple[list[Candidate], list[dict[str, Any]], list[str], int]:
+        """Return the candidates that train a network, the rounds behind them, notes, and the pictures passed.
+
+        Fine-tuning starts from the head of the ``plain`` candidate, fitted on the rows that are learned from.
+        """
         from headstart.results import SourceError
+        from headstart.training import LogisticHead
+
+        def probe(rows: NDArray[np.int64]) -> Linear:
+            X = self.features[self.source.name][LAST]
+            arrays = LogisticHead(C=plain.C).fit(X[rows], self.bench.y[rows]).to_arrays()
+            return arrays["weight"], arrays["bias"]
 
         try:
             plan, starting_over = self._plans(budget)
         except SourceError as error:
             return [], [], [f"no fine-tuning: {error}"], 0
-        notes, found = [], []
+        notes = []
         allowed = f"{plan.budget / 60:.1f} minutes"
         if not plan.cuts:
             notes.append(
                 f"no fine-tuning: none fits a budget of {allowed} and the cache (--budget and --cache-size give more)"
             )
-        tuning = FineTuning(self.source, self.pictures, self._probe, self.bench, plan, self.choice, **self._common())
+        arms = [FineTuning(self.source, self.pictures, probe, self.bench, plan, self.choice, **self._common())]
         if starting_over is None:
             notes.append(f"not started over: a share of {_SCRATCH:.0%} of {allowed} trains nothing from random weights")
         else:
-            blank = self._blank(starting_over)
-            over = FineTuning(
-                blank, self.pictures, None, self.bench, starting_over, self.choice, **self._common("scratch")
-            )
-            found.append(over.run())
-        found.append(tuning.run())
-        rounds = [dataclasses.asdict(one) for one in tuning.rounds]
-        return [one for one in found if one is not None], rounds, notes, tuning.n_passed
+            more = self._common("scratch")
+            arms.append(FineTuning(self._blank(), self.pictures, None, self.bench, starting_over, self.choice, **more))
+        found = [candidate for arm in arms if (candidate := arm.run()) is not None]
+        rounds = [dataclasses.asdict(one) for one in arms[0].rounds]
+        return found, rounds, notes, sum(arm.n_passed for arm in arms)
 
     def _common(self, name: str = "tuning") -> dict[str, Any]:
         from headstart.training.loop import Recipe
@@ -109,21 +116,7 @@ class Arms:
         recipe = Recipe(rate=2e-3, head_rate=2e-3, layer_decay=1.0) if name == "scratch" else Recipe()
         return {"folder": self.folder / name, "cache_size": self.cache_size, "recipe": recipe, "quiet": self.quiet}
 
-    def _probe(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        from headstart.training import LogisticHead
-
-        X = self.features[self.source.name][LAST]
-        arrays = LogisticHead(C=self._C).fit(X[rows], self.bench.y[rows]).to_arrays()
-        return arrays["weight"], arrays["bias"]
-
-    @functools.cached_property
-    def _C(self) -> float:
-        from headstart.training import choose
-
-        X = self.features[self.source.name][LAST]
-        return choose(X, self.bench.y, self.bench.folds, n_classes=self.bench.n_classes).C
-
-    def _blank(self, plan: Schedule) -> Source:
+    def _blank(self) -> Source:
         from headstart.sources.card import Card
         from headstart.sources.source import Source
 

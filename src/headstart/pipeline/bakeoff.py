@@ -28,7 +28,8 @@ class Entry:
     name, kind, detail : str
         See ``Candidate``.
     macro_f1, log_loss : float
-        Over the rows that every candidate that lasted predicted; the network's log loss after temperature scaling.
+        Over the rows that every candidate that carries knowledge over predicted, as far as this one did; a network's
+        log loss after temperature scaling.
     n : int
         Rows that it predicted out of fold.
     gain : Interval
@@ -153,11 +154,12 @@ def decide(
     rounds: Sequence[Mapping[str, object]] = (),
     notes: Sequence[str] = (),
 ) -> BakeOff:
-    """Compare ``candidates`` on the rows that all of them predicted, and take the best that carries knowledge over.
+    """Compare ``candidates`` on the same rows, and take the best of those that carry knowledge over.
 
     Taken is the one with the lowest log loss among those whose macro-F1 lies within one standard error of the best
-    (:func:`headstart.training.path.select`). Whether that one is better than what starts from nothing is the
-    verdict's question.
+    (:func:`headstart.training.path.select`). Where a trained network predicted some folds only, those that predicted
+    all rows first compete on all rows, and their best meets the network on the rows of both. Whether what is taken is
+    better than what starts from nothing is the verdict's question.
 
     Parameters
     ----------
@@ -172,19 +174,26 @@ def decide(
     from headstart.metrics.paired import paired_gain
     from headstart.training.path import Choice, select
 
-    shared = np.flatnonzero(np.all([np.isfinite(found.probabilities).all(axis=1) for found in candidates], axis=0))
-    rated = [scores(bench.y[shared], found.probabilities[shared]) for found in candidates]
-    f1 = np.array([found["macro_f1"] for found in rated])
-    losses = np.array([found["log_loss"] for found in rated])
-    carrying = np.array([found.kind != "target-only" for found in candidates])
-    best = int(select(np.where(carrying, f1, np.nan), losses, len(shared)))
+    def rated(places: Sequence[int], rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        kept = [rows[predicted[place, rows]] for place in places]
+        tables = [candidates[place].probabilities for place in places]
+        found = [scores(bench.y[mine], table[mine]) for table, mine in zip(tables, kept, strict=True)]
+        return np.array([one["macro_f1"] for one in found]), np.array([one["log_loss"] for one in found])
+
+    predicted = np.stack([np.isfinite(found.probabilities).all(axis=1) for found in candidates])
+    carrying = [place for place, found in enumerate(candidates) if found.kind != "target-only"]
+    shared = np.flatnonzero(predicted[carrying].all(axis=0))
+    f1, losses = rated(range(len(candidates)), shared)
+    complete = [place for place in carrying if predicted[place].all()]
+    finalists = [place for place in carrying if place not in complete]
+    if complete:
+        finalists.append(complete[int(select(*rated(complete, np.arange(len(bench.y))), len(bench.y)))])
+    best = finalists[int(select(f1[finalists], losses[finalists], len(shared)))]
     others = [place for place in np.argsort(-f1, kind="stable") if place != best]
     second = int(others[0]) if others else None
 
     def gain(ours: Candidate, theirs: Candidate, seed: int) -> Interval:
-        rows = np.flatnonzero(
-            np.isfinite(ours.probabilities).all(axis=1) & np.isfinite(theirs.probabilities).all(axis=1)
-        )
+        rows = both(ours, theirs)
         return paired_gain(
             bench.y[rows], ours.probabilities[rows], theirs.probabilities[rows], bench.groups[rows], random_state=seed
         )
@@ -194,17 +203,16 @@ def decide(
             name=found.name,
             kind=found.kind,
             detail=found.detail,
-            macro_f1=rated[place]["macro_f1"],
-            log_loss=rated[place]["log_loss"],
-            n=int(np.isfinite(found.probabilities).all(axis=1).sum()),
+            macro_f1=float(f1[place]),
+            log_loss=float(losses[place]),
+            n=int(predicted[place].sum()),
             gain=gain(found, candidates[0], bench.seed),
         )
         for place, found in enumerate(candidates)
     )
-    kept = np.flatnonzero(carrying)
-    tables = np.stack([candidates[int(place)].probabilities[shared] for place in kept])
+    tables = np.stack([candidates[place].probabilities[shared] for place in carrying])
     stacked = Choice(
-        tuple(map(float, kept)), tuple(f1[kept]), tuple(losses[kept]), int(np.flatnonzero(kept == best)[0]), tables
+        tuple(map(float, carrying)), tuple(f1[carrying]), tuple(losses[carrying]), carrying.index(best), tables
     )
     honest = bias_corrected_cv(
         stacked, bench.y[shared], bench.groups[shared], metric="macro_f1", random_state=bench.seed
@@ -219,6 +227,11 @@ def decide(
         rounds=tuple(rounds),
         notes=tuple(notes),
     )
+
+
+def both(one: Candidate, other: Candidate) -> NDArray[np.int64]:
+    """Return the rows that both candidates predicted out of fold."""
+    return np.flatnonzero(np.isfinite(one.probabilities).all(axis=1) & np.isfinite(other.probabilities).all(axis=1))
 
 
 def correct(table: NDArray[np.float64], y: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from headstart.pipeline.model import Model
     from headstart.sources import Source
-    from headstart.training.path import Folds
+    from headstart.training import SVMChoice
+    from headstart.training.path import Choice, Folds
 
 Kind = Literal["frozen", "fine-tuned", "target-only"]
 Part = tuple["Source", tuple[str, ...]]
@@ -39,6 +40,10 @@ class Candidate:
         Returns the model, fitted on the whole development part.
     detail : str
         Its settings, for the report.
+    again : callable or None
+        Returns the probabilities for other folds, the settings being chosen anew; ``None`` where that costs a training.
+    C : float
+        Inverse penalty of a linear head.
     """
 
     name: str
@@ -46,6 +51,8 @@ class Candidate:
     probabilities: NDArray[np.float64] = dataclasses.field(repr=False)
     make: Callable[[], Model] = dataclasses.field(repr=False)
     detail: str = ""
+    again: Callable[[Folds], NDArray[np.float64]] | None = dataclasses.field(default=None, repr=False)
+    C: float = np.nan
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,12 +81,15 @@ def logistic(name: str, X: NDArray[Any], bench: Bench, parts: Sequence[Part], *,
     from headstart.pipeline.model import Model
     from headstart.training import LogisticHead, choose
 
-    found = choose(X, bench.y, bench.folds, n_classes=bench.n_classes)
+    def out_of_fold(folds: Folds) -> Choice:
+        return choose(X, bench.y, folds, n_classes=bench.n_classes)
+
+    found = out_of_fold(bench.folds)
 
     def make() -> Model:
         return Model(tuple(parts), LogisticHead(C=found.C).fit(X, bench.y))
 
-    return Candidate(name, kind, found.probabilities[found.best], make, f"C = {found.C:g}")
+    return _candidate(name, kind, found, make, f"C = {found.C:g}", out_of_fold)
 
 
 def machine(
@@ -89,12 +99,30 @@ def machine(
     from headstart.pipeline.model import Model
     from headstart.training import svm_out_of_fold
 
-    found = svm_out_of_fold(X, bench.y, bench.folds, kernel=kernel, n_classes=bench.n_classes, random_state=bench.seed)
+    def out_of_fold(folds: Folds) -> SVMChoice:
+        return svm_out_of_fold(X, bench.y, folds, kernel=kernel, n_classes=bench.n_classes, random_state=bench.seed)
+
+    found = out_of_fold(bench.folds)
 
     def make() -> Model:
         return Model(tuple(parts), found.head().fit(X, bench.y, groups=bench.groups))
 
-    return Candidate(name, kind, found.probabilities[found.best], make, f"{kernel} kernel, C = {found.C:g}")
+    return _candidate(name, kind, found, make, f"{kernel} kernel, C = {found.C:g}", out_of_fold)
+
+
+def _candidate(
+    name: str,
+    kind: Kind,
+    found: Choice,
+    make: Callable[[], Model],
+    detail: str,
+    out_of_fold: Callable[[Folds], Choice],
+) -> Candidate:
+    def again(folds: Folds) -> NDArray[np.float64]:
+        other = out_of_fold(folds)
+        return np.asarray(other.probabilities[other.best])
+
+    return Candidate(name, kind, found.probabilities[found.best], make, detail, again, found.C)
 
 
 def handmade(X: NDArray[np.float32], bench: Bench) -> Iterator[Candidate]:
@@ -110,21 +138,13 @@ def _by_hand(make: Callable[[], Model]) -> Model:
     return dataclasses.replace(make(), handmade=True)
 
 
-def best_tap(features: Mapping[str, NDArray[np.float32]], bench: Bench) -> str:
-    """Return the tap whose logistic head has the best out-of-fold macro-F1, C from a coarse grid."""
-    from headstart.training import choose
-    from headstart.training.path import CS
-
-    found = {tap: choose(X, bench.y, bench.folds, CS[2::3], n_classes=bench.n_classes) for tap, X in features.items()}
-    return max(found, key=lambda tap: found[tap].scores[found[tap].best])
-
-
 def frozen(
     features: Mapping[str, Mapping[str, NDArray[np.float32]]],
     sources: Mapping[str, Source],
     bench: Bench,
     *,
     main: str,
+    best_tap: str,
 ) -> Iterator[Candidate]:
     """Yield the candidates that change nothing in the network, the plain one (logistic on the last tap) first.
 
@@ -137,14 +157,16 @@ def frozen(
     bench : Bench
     main : str
         The source whose taps are all there.
+    best_tap : str
+        What the layer probe says.
     """
     taps = list(features[main])
     last = features[main][LAST]
     own: Part = (sources[main], (LAST,))
     yield logistic("logistic on the last tap", last, bench, [own])
-    best = best_tap(features[main], bench)
-    if best != LAST:
-        yield logistic(f"logistic on {best}", features[main][best], bench, [(sources[main], (best,))])
+    if best_tap != LAST:
+        X = features[main][best_tap]
+        yield logistic(f"logistic on {best_tap}", X, bench, [(sources[main], (best_tap,))])
     upper = tuple(taps[-_SEVERAL:])
     X = np.hstack([features[main][tap] for tap in upper])
     yield logistic(f"logistic on {len(upper)} taps", X, bench, [(sources[main], upper)])

@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.features.graph import LAST
 from headstart.pipeline.arms import Arms
-from headstart.pipeline.bakeoff import correct, decide
+from headstart.pipeline.bakeoff import both, correct, decide
 from headstart.pipeline.candidates import Bench, Candidate
 
 if TYPE_CHECKING:
@@ -18,16 +18,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from headstart.data.pictures import PictureSet
     from headstart.evaluation.verdict import TransferVerdict
     from headstart.features.backends import Choice
-    from headstart.finetuning.rule import TwoByTwo
     from headstart.pipeline.findings import Findings
     from headstart.pipeline.model import Model
     from headstart.results import Answer
     from headstart.sources import Source
 
 FOLDS = 5
+SEEDS = 3  # divisions into folds that the verdict rests on
 _PACKAGED = ("lite0", "lite1", "lite2")
 
 
@@ -45,6 +44,8 @@ def contest(
     """
     from headstart.data.splits import stratified_group_folds
     from headstart.features.activations import compute
+    from headstart.finetuning.probe import probe_activations
+    from headstart.finetuning.rule import place
 
     target, source, settings = found.target, found.source, found.settings
     assert source is not None and target.pictures is not None
@@ -63,17 +64,23 @@ def contest(
         )
         found.count(activations.n_passed, activations.n_damaged)
         features[name] = activations.arrays
-    found.rule = _rule(pictures, source, bench)
+    with found.timed("probe"):
+        found.probe = probe_activations(
+            features[source.name], pictures, y, groups, source, classes=target.classes, name=target.name, folds=folds,
+            random_state=settings.seed, quiet=quiet,
+        )  # fmt: skip
+    tell(found.probe)
+    found.rule = place(len(y), bench.n_classes, found.probe.similarity.overall)
     tell(found.rule)
     arms = Arms(pictures, source, features, sources, bench, choice, folder, cache_size, quiet)
     with found.timed("frozen"):
-        candidates = arms.frozen()
+        candidates = arms.frozen(found.probe.best)
     rounds: list[dict[str, Any]] = []
     notes: list[str] = []
     if settings.strategy == "auto":
         with found.timed("training"):
             budget = None if settings.budget is None else settings.budget * 60
-            trained, rounds, notes, n_passed = arms.trained(budget)
+            trained, rounds, notes, n_passed = arms.trained(candidates[0], budget)
         candidates += trained
         found.count(n_passed, 0)
     found.bakeoff = decide(candidates, bench, rounds=rounds, notes=notes)
@@ -91,18 +98,6 @@ def contest(
     probabilities[development] = taken.probabilities
     found.plain = candidates[0].probabilities
     return model, probabilities
-
-
-def _rule(pictures: PictureSet, source: Source, bench: Bench) -> TwoByTwo:
-    """Return the target's place in the 2x2 table, the similarity measured on a sample."""
-    from headstart.finetuning.rule import place
-    from headstart.finetuning.similarity import ENOUGH, source_similarity
-
-    rows = np.arange(len(bench.y))
-    if len(rows) > ENOUGH:
-        rows = np.sort(np.random.default_rng(bench.seed).choice(rows, ENOUGH, replace=False))
-    similarity = source_similarity(pictures.subset(rows), source)
-    return place(len(bench.y), bench.n_classes, similarity.overall)
 
 
 def _others(source: Source) -> dict[str, Source]:
@@ -135,8 +130,26 @@ def _baseline(candidates: list[Candidate], bench: Bench) -> Candidate | None:
 def _verdict(taken: Candidate, baseline: Candidate, bench: Bench) -> TransferVerdict:
     from headstart.evaluation.verdict import transfer_verdict
 
-    rows = np.flatnonzero(
-        np.isfinite(taken.probabilities).all(axis=1) & np.isfinite(baseline.probabilities).all(axis=1)
-    )
-    ours, theirs = (correct(one.probabilities, bench.y, rows) for one in (taken, baseline))
+    rows = both(taken, baseline)
+    ours, theirs = (_seeds(one, bench, rows) for one in (taken, baseline))
     return transfer_verdict(ours, theirs, groups=bench.groups[rows], y=bench.y[rows], random_state=bench.seed)
+
+
+def _seeds(one: Candidate, bench: Bench, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return whether each of ``rows`` is named rightly, (seeds, rows); several divisions into folds where it is cheap.
+
+    Candidates were chosen on the bench's own division, which therefore flatters what was taken: it is left out here.
+    """
+    from headstart.data.splits import stratified_group_folds
+
+    if one.again is None:
+        return correct(one.probabilities, bench.y, rows)
+    seeds = [
+        one.again(
+            stratified_group_folds(
+                bench.y, bench.groups, n_folds=len(bench.folds), random_state=np.random.default_rng([bench.seed, seed])
+            )
+        )
+        for seed in range(1, SEEDS + 1)
+    ]
+    return np.vstack([correct(table, bench.y, rows) for table in seeds])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from headstart.data.profile import Profile
     from headstart.evaluation import CrossValidation, Evaluation, LabelIssues, Mistakes
     from headstart.evaluation.verdict import TransferVerdict
+    from headstart.finetuning.probe import LayerProbe
     from headstart.finetuning.rule import TwoByTwo
     from headstart.pipeline.bakeoff import BakeOff
     from headstart.pipeline.input_fit import InputFit
@@ -38,6 +39,7 @@ class Findings:
     evaluation: Evaluation | None = None
     issues: LabelIssues | None = None
     mistakes: Mistakes | None = None
+    probe: LayerProbe | None = None
     rule: TwoByTwo | None = None
     bakeoff: BakeOff | None = None
     verdict: TransferVerdict | None = None
@@ -48,8 +50,8 @@ class Findings:
     def answers(self) -> list[Answer]:
         """Return the answers found, in order."""
         found = (
-            self.profile, self.input_fit, self.validation, self.rule, self.bakeoff, self.verdict, self.evaluation,
-            self.mistakes, self.issues,
+            self.profile, self.input_fit, self.validation, self.probe, self.rule, self.bakeoff, self.verdict,
+            self.evaluation, self.mistakes, self.issues,
         )  # fmt: skip
         return [answer for answer in found if answer is not None]
 

@@ -176,10 +176,11 @@ def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) 
     target, settings, source = found.target, found.settings, found.source
     if target.features is not None:
         return target.features
+    from headstart.data.splits import sample_rows
     from headstart.features.activations import compute
     from headstart.features.backends import Choice
     from headstart.features.graph import LAST
-    from headstart.pipeline.input_fit import SAMPLE, InputFit, choose_input_fit, sample_rows
+    from headstart.pipeline.input_fit import SAMPLE, InputFit, choose_input_fit
 
     assert source is not None and target.pictures is not None
     pictures, choice = target.pictures, Choice(plan.engine["backend"], plan.device, "as planned")
@@ -274,7 +275,8 @@ def _contest(found: Findings, plan: Plan, work: Path, tell: Tell, limit: int, qu
             read = model.concatenate(activations)
         probabilities[test] = model.predict_proba(read)
     assert found.bakeoff is not None and found.plain is not None
-    _judge(found, probabilities, found.plain, found.bakeoff.estimate, tell)
+    handed_back = found.verdict is not None and found.verdict.answer == "hurts"  # the estimate is not of the baseline
+    _judge(found, probabilities, found.plain, None if handed_back else found.bakeoff.estimate, tell)
     return model
 
 
@@ -282,7 +284,7 @@ def _judge(
     found: Findings,
     probabilities: NDArray[np.float64],
     out_of_fold: NDArray[np.float64],
-    expected: Interval,
+    expected: Interval | None,
     tell: Tell,
 ) -> None:
     """Measure what was predicted for the test part, which is touched here and once; look for wrong labels."""
@@ -306,10 +308,10 @@ def _judge(
     found.probabilities = probabilities
 
 
-def _surprises(expected: Interval, evaluation: Evaluation) -> tuple[str, ...]:
+def _surprises(expected: Interval | None, evaluation: Evaluation) -> tuple[str, ...]:
     """Say so where the test part is clearly harder than the development part made one expect."""
     reached = evaluation.metrics["macro_f1"]
-    if not expected.low > reached.high:
+    if expected is None or not expected.low > reached.high:
         return ()
     return (
         f"macro-F1 is {reached.value:.3f} on the test part where cross-validation expected {expected.value:.3f}: the "

@@ -6,14 +6,13 @@ import functools
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from headstart.pipeline.page_bakeoff import bakeoff_section
+from headstart.pipeline.page_bakeoff import bakeoff_sections
 from headstart.report import (
     Block,
     ClassBars,
     ConfusionMatrix,
     Decision,
     Details,
-    Figure,
     Gallery,
     KeyFigure,
     KeyFigures,
@@ -67,13 +66,7 @@ def report_page(found: Findings, plan: Plan) -> str:
         sections.append(_input_fit(found))
     if found.validation is not None:
         sections.append(_validation(found))
-    if found.rule is not None:
-        sections.append(answer_section(found.rule, Figure(found.rule.plot(), found.rule.headline())))
-    if found.bakeoff is not None:
-        sections.append(bakeoff_section(found.bakeoff))
-    if found.verdict is not None:
-        plot = Figure(found.verdict.plot(), found.verdict.headline())
-        sections.append(answer_section(found.verdict, plot, table=False))
+    sections += bakeoff_sections(found)
     if found.evaluation is not None:
         sections.append(_evaluation(found))
     sections.append(_look_at(found))

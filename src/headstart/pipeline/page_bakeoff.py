@@ -1,4 +1,4 @@
-"""The page's section on the bake-off: what was taken, what else was tried, how sure the order is."""
+"""The page's sections on the bake-off: what each layer knows, the rule, what was taken and tried, the verdict."""
 
 from __future__ import annotations
 
@@ -19,10 +19,28 @@ from headstart.report import (
 
 if TYPE_CHECKING:
     from headstart.pipeline.bakeoff import BakeOff
+    from headstart.pipeline.findings import Findings
 
 
-def bakeoff_section(answer: BakeOff) -> Section:
-    """Return the section of the bake-off."""
+def bakeoff_sections(found: Findings) -> list[Section]:
+    """Return the sections of what was found on the way to a model; none where there was no bake-off."""
+    sections = []
+    if found.probe is not None:
+        plot = Figure(found.probe.plot(), "Score of a head on each tap, and similarity to the source, by depth")
+        table = Details("Each tap in figures", [Table(found.probe.to_frame())])
+        sections.append(answer_section(found.probe, plot, table, table=False))
+    if found.rule is not None:
+        sections.append(answer_section(found.rule, Figure(found.rule.plot(), found.rule.headline()), table=False))
+    if found.bakeoff is not None:
+        sections.append(_bakeoff(found.bakeoff))
+    if found.verdict is not None:
+        sections.append(
+            answer_section(found.verdict, Figure(found.verdict.plot(), found.verdict.headline()), table=False)
+        )
+    return sections
+
+
+def _bakeoff(answer: BakeOff) -> Section:
     import pandas as pd
 
     frame = answer.to_frame()

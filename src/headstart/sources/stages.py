@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,3 +68,14 @@ def find_stages(network: nn.Module) -> tuple[str, ...]:
         for position, (name, part) in enumerate(found)
         if position == 0 or not _only_norm(part) or (name == closing and "batchnorm" not in type(part).__name__.lower())
     )
+
+
+def find_classifier(network: Any) -> nn.Module | None:
+    """Return what turns features into scores: timm's own classifier, else the last linear layer, if there is one."""
+    from torch import nn
+
+    found = network.get_classifier() if hasattr(network, "get_classifier") else None
+    if isinstance(found, nn.Module):
+        return found
+    linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    return linear[-1] if linear and not hasattr(network, "forward_head") else None

@@ -18,7 +18,42 @@ from headstart.results import DataError
 from headstart.training.design import Design
 
 
-class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """What every head does with its scores; a subclass gives ``decision_function`` and ``classes_``."""
+
+    classes_: NDArray[Any]
+    coef_: NDArray[np.float64]
+    intercept_: NDArray[np.float64]
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the log-odds (n,) of the second of two classes, or the scores (n, k) of more."""
+        raise NotImplementedError
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the probability of each class, (n, k), in the order of ``classes_``."""
+        return probabilities(self.decision_function(X))
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the most probable class of each row."""
+        scores = self.decision_function(X)
+        best = (scores > 0).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return ``weight`` (k, d) and ``bias`` (k,): ``softmax(X @ weight.T + bias)`` are the probabilities.
+
+        So it is for two classes too, where the first row is 0 and the second gives the log-odds.
+        """
+        check_is_fitted(self)
+        if len(self.classes_) > 2:
+            return {"weight": self.coef_, "bias": self.intercept_}
+        return {
+            "weight": np.vstack([np.zeros_like(self.coef_), self.coef_]),
+            "bias": np.append(0.0, self.intercept_),
+        }
+
+
+class LogisticHead(Head):
     """Multinomial logistic regression with an L2 penalty on standardized features.
 
     Features are standardized by the training rows, and the standardization is folded into the coefficients, so that
@@ -114,29 +149,6 @@ class LogisticHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         features = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
         scores = features @ self.coef_.T + self.intercept_
         return np.asarray(scores[:, 0] if len(self.classes_) == 2 else scores)
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability of each class, (n, k), in the order of ``classes_``."""
-        return probabilities(self.decision_function(X))
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the most probable class of each row."""
-        scores = self.decision_function(X)
-        best = (scores > 0).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
-        return np.asarray(self.classes_[best])
-
-    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
-        """Return ``weight`` (k, d) and ``bias`` (k,): ``softmax(X @ weight.T + bias)`` are the probabilities.
-
-        So it is for two classes too, where the first row is 0 and the second gives the log-odds.
-        """
-        check_is_fitted(self)
-        if len(self.classes_) > 2:
-            return {"weight": self.coef_, "bias": self.intercept_}
-        return {
-            "weight": np.vstack([np.zeros_like(self.coef_), self.coef_]),
-            "bias": np.append(0.0, self.intercept_),
-        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], classes: ArrayLike | None = None) -> LogisticHead:

@@ -40,7 +40,7 @@ class Recipe:
     ----------
     epochs, batch_size : int
     rate, head_rate : float
-        Peak learning rate of the uppermost trained stage, and of the head.
+        Peak learning rate of the stages, the one k below the head at ``rate * layer_decay**k``, and of the head.
     layer_decay : float
         Each stage learns so many times as fast as the one above it: 0 freezes all below the head, 1 is one rate.
     weight_decay : float

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -20,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from headstart.results import DataError, HeadstartError
 from headstart.training.design import Design
-from headstart.training.head import LogisticHead, probabilities
+from headstart.training.head import Head, LogisticHead
 from headstart.training.machine import Machine, calibrate
 from headstart.training.nystroem import KernelDesign, KernelMap
 
@@ -29,7 +28,7 @@ Rows = NDArray[np.int64]
 _FOLDS = 5
 
 
-class SVMHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SVMHead(Head):
     """Support vector machine on standardized features, one class against the rest, with calibrated probabilities.
 
     The loss is the squared hinge (:class:`headstart.training.machine.Machine`). ``kernel="rbf"`` works in the space of
@@ -183,28 +182,14 @@ class SVMHead(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scores = _values(features, self.kernel_map_, self.coef_, self.intercept_)
         return np.asarray(scores[:, 0] if len(self.classes_) == 2 else scores)
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability of each class, (n, k), in the order of ``classes_``."""
-        return probabilities(self.decision_function(X))
-
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Return the most probable class of each row."""
-        scores = self.decision_function(X)
-        best = (scores > 0).astype(np.int64) if scores.ndim == 1 else scores.argmax(axis=1)
-        return np.asarray(self.classes_[best])
-
     def to_arrays(self) -> dict[str, NDArray[np.float64]]:
         """Return ``weight`` and ``bias``, as :meth:`LogisticHead.to_arrays` does; with a kernel also its map.
 
         Then ``weight`` (k, m) is for the kernel's values, ``exp(-|(X - centre) * scale - landmarks|^2)``, at m
         ``landmarks`` (m, d); ``centre`` and ``scale`` are (d,).
         """
-        check_is_fitted(self)
-        weight, bias = self.coef_, self.intercept_
-        if len(self.classes_) == 2:
-            weight, bias = np.vstack([np.zeros_like(weight), weight]), np.append(0.0, bias)
-        kernel = {} if self.kernel_map_ is None else self.kernel_map_.to_arrays()
-        return {"weight": weight, "bias": bias, **kernel}
+        layer = super().to_arrays()
+        return layer if self.kernel_map_ is None else {**layer, **self.kernel_map_.to_arrays()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], classes: ArrayLike | None = None) -> SVMHead:
