@@ -5,10 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pandas as pd
 
 
 def grocery() -> list[str]:
@@ -18,6 +23,25 @@ def grocery() -> list[str]:
         sys.exit("pip install headstart[demo] first")
     path = Path(found.origin).parent / "groceries" / "images2.parquet"
     return [str(path), "--image", "image_data", "--label", "finegrained_cat", "--split", "dataset"]
+
+
+def solar_cells(seed: int) -> pd.DataFrame:
+    """Return ELPV's cells: image, label (defect where its probability is above a half), split (75/25, stratified).
+
+    Labels and kinds of cells (mono, poly) are spread over the two parts as in Deitsch et al. (2019).
+    """
+    from sklearn.model_selection import train_test_split
+
+    found = importlib.util.find_spec("elpv_dataset")
+    if found is None or found.origin is None:
+        sys.exit("pip install elpv-dataset first")
+    folder = Path(found.origin).parent / "data"
+    table = pd.read_csv(folder / "labels.csv", sep=r"\s+", names=["image", "probability", "kind"])
+    table["label"] = np.where(table["probability"] > 0.5, "defect", "fine")
+    test = train_test_split(table.index, test_size=0.25, random_state=seed, stratify=table[["probability", "kind"]])[1]
+    table["split"] = np.where(table.index.isin(test), "test", "train")
+    table["image"] = [str(folder / name) for name in table["image"]]
+    return table
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -31,6 +55,23 @@ def fit(data: list[str], out: Path, cache: Path, *more: str) -> dict[str, Any]:
     subprocess.run(command("fit", *data, "--out", out, "--quiet", *more), env=environment, check=True)
     run: dict[str, Any] = json.loads((out / "run.json").read_text())
     return run
+
+
+def picture(figure: Any, path: Path, size: tuple[int, int] = (900, 640)) -> None:
+    """Draw a plotly figure into a PNG, by a headless Chromium."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        raise SystemExit("no Chromium to draw the pictures with: install one, or leave out --pictures")
+    with tempfile.TemporaryDirectory() as scratch:
+        page = Path(scratch) / "page.html"
+        figure.update_layout(paper_bgcolor="white", margin={"l": 16, "r": 16, "t": 16, "b": 16})
+        figure.write_html(page, config={"displayModeBar": False}, default_height=f"{size[1]}px")
+        subprocess.run(
+            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=9000",
+             f"--window-size={size[0]},{size[1]}", f"--user-data-dir={scratch}/profile", f"--screenshot={path}",
+             page.as_uri()],
+            check=True, capture_output=True,
+        )  # fmt: skip
 
 
 def replace_section(path: Path, name: str, text: str) -> None:

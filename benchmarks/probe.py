@@ -11,95 +11,26 @@ touched. ``--keep`` holds what was measured, so that an interrupted calibration 
 from __future__ import annotations
 
 import argparse
-import gzip
-import importlib.util
 import json
-import shutil
-import subprocess
-import tempfile
 import time
 import warnings
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import grocery, replace_section
+from common import picture, replace_section
 from PIL import Image, ImageFilter, ImageOps
+from targets import targets
 
 from headstart.data import PictureSet, Target, load_target
 from headstart.features.activations import compute
-from headstart.finetuning.probe import LayerProbe, probe
+from headstart.finetuning.probe import probe
 from headstart.finetuning.similarity import ENOUGH, source_similarity
 from headstart.sources import get
 
-FASHION = Path("/usr/share/datasets/fashion-mnist")
 MOST = 1000  # pictures a target in the calibration
 SIZES = (5, 10, 20, 40, 80, 160, 320, 640)  # examples a class
-
-
-def targets(shared: Path) -> dict[str, Callable[[], Target]]:
-    """Return how to load each target at hand."""
-    path, *options = grocery()
-    columns = dict(zip((name.removeprefix("--") for name in options[::2]), options[1::2], strict=True))
-    data = shared / "data"
-    found: dict[str, Callable[[], Target]] = {
-        "Grocery-14": lambda: load_target(path, **columns),
-        "Grocery-5": lambda: load_target(path, **{**columns, "label": "coarse_cat"}),
-        "Clothing-10": lambda: load_target(data / "clothing"),
-        "Emoji google": lambda: load_target(data / "emoji" / "google"),
-        "Emoji twitter": lambda: load_target(data / "emoji" / "twitter"),
-        "Emoji fluent": lambda: load_target(data / "emoji" / "fluent"),
-        "BCCD cells": lambda: blood_cells(data / "bccd"),
-    }
-    if FASHION.is_dir():
-        found["Fashion-MNIST"] = fashion
-    package = importlib.util.find_spec("elpv_dataset")
-    if package and package.origin:
-        folder = Path(package.origin).parent / "data"
-        found["ELPV"] = lambda: solar_cells(folder)
-    return found
-
-
-def fashion(n: int = 10_000) -> Target:
-    """Return the first ``n`` pictures of Fashion-MNIST's training part."""
-    arrays = []
-    for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"):
-        raw = gzip.decompress((FASHION / name).read_bytes())
-        shape = [int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(raw[3])]
-        arrays.append(np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)[:n])
-    return load_target((list(arrays[0]), arrays[1].astype(str)))
-
-
-def solar_cells(folder: Path) -> Target:
-    """Return ELPV with the classes defect (probability above a half) and fine."""
-    import pandas as pd
-
-    rows = [line.split() for line in (folder / "labels.csv").read_text().splitlines()]
-    labels = ["defect" if float(row[1]) > 0.5 else "fine" for row in rows]
-    return load_target(pd.DataFrame({"image": [str(folder / row[0]) for row in rows], "label": labels}))
-
-
-def blood_cells(folder: Path, most: int = 400) -> Target:
-    """Return at most ``most`` cells a kind, cut out of BCCD's training and validation photos; a photo is a group."""
-    cells: dict[str, list[tuple[str, list[int]]]] = {}
-    for part in ("train", "val"):
-        for stem in (folder / "ImageSets" / "Main" / f"{part}.txt").read_text().split():
-            for thing in ElementTree.parse(folder / "Annotations" / f"{stem}.xml").iter("object"):
-                box = [int(thing.findtext(f"bndbox/{side}") or 0) for side in ("xmin", "ymin", "xmax", "ymax")]
-                if min(box[2] - box[0], box[3] - box[1]) > 10:
-                    cells.setdefault(thing.findtext("name") or "", []).append((stem, box))
-    rng = np.random.default_rng(0)
-    pictures, labels, groups = [], [], []
-    for name, found in sorted(cells.items()):
-        for row in np.sort(rng.permutation(len(found))[:most]):
-            stem, box = found[row]
-            photo = Image.open(folder / "JPEGImages" / f"{stem}.jpg").convert("RGB")
-            pictures.append(np.asarray(photo.crop(tuple(box))))
-            labels.append(name)
-            groups.append(stem)
-    return load_target((pictures, labels), group=np.array(groups))
 
 
 ALTERED: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -153,25 +84,8 @@ def curves(shared: Path, source: str, pictures: Path | None) -> str:
         )
         print(lines[-1], flush=True)
         if pictures:
-            picture(found, pictures / f"probe-{name.lower().replace(' ', '-')}.png")
+            picture(found.plot(), pictures / f"probe-{name.lower().replace(' ', '-')}.png")
     return "\n".join(lines)
-
-
-def picture(found: LayerProbe, path: Path, size: tuple[int, int] = (900, 640)) -> None:
-    """Draw the curves into a PNG, by a headless Chromium."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        raise SystemExit("no Chromium to draw the pictures with: install one, or leave out --pictures")
-    with tempfile.TemporaryDirectory() as scratch:
-        page = Path(scratch) / "page.html"
-        figure = found.plot().update_layout(paper_bgcolor="white", margin={"l": 16, "r": 16, "t": 16, "b": 16})
-        figure.write_html(page, config={"displayModeBar": False}, default_height=f"{size[1]}px")
-        subprocess.run(
-            [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=9000",
-             f"--window-size={size[0]},{size[1]}", f"--user-data-dir={scratch}/profile", f"--screenshot={path}",
-             page.as_uri()],
-            check=True, capture_output=True,
-        )  # fmt: skip
 
 
 def calibrate(shared: Path, sources: list[str], keep: Path | None) -> str:

@@ -88,6 +88,7 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
     from headstart.finetuning.freezing import freeze
     from headstart.finetuning.statistics import hold_statistics
     from headstart.finetuning.top import Top
+    from headstart.training.memory import kept_memory
 
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (_BATCH, *source.preprocessing.size, 3), dtype=np.uint8)
@@ -107,12 +108,13 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
         top = top.to(memory_format=torch.channels_last)
         inputs = inputs.to(choice.device)
         seconds = []
-        for _ in range(1 + _TRIES):
-            started = time.perf_counter()
-            top(inputs).square().mean().backward()
-            if inputs.is_cuda:
-                torch.cuda.synchronize()
-            seconds.append(time.perf_counter() - started)
+        with kept_memory():
+            for _ in range(1 + _TRIES):
+                started = time.perf_counter()
+                top(inputs).square().mean().backward()
+                if inputs.is_cuda:
+                    torch.cuda.synchronize()
+                seconds.append(time.perf_counter() - started)
         step[cut] = min(seconds[1:]) / _BATCH
         if cut:
             engine = make_backend(choice, source, cut=cut)

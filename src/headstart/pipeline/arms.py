@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WHOLE = ""
 _DEPTHS = (0.25, 0.375, 0.5)  # shares of the stages, from the top, that are trained
-_EPOCHS_OF_PLAIN = 3  # the default budget: what so many epochs of plain fine-tuning of the whole network take
+_EPOCHS_OF_PLAIN = 8  # the default budget: what so many epochs of plain fine-tuning of the whole network take
 _LONGEST = 20 * 60.0
 _SCRATCH = 0.2  # share of the budget that starting over may take
 _SCRATCH_EPOCHS = (8, 60)  # fewer show nothing

@@ -43,7 +43,9 @@ class Candidate:
     again : callable or None
         Returns the probabilities for other folds, the settings being chosen anew; ``None`` where that costs a training.
     C : float
-        Inverse penalty of a linear head.
+        Inverse penalty of the head.
+    linear : bool
+        Whether the model's head is a ``LogisticHead``.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Candidate:
     detail: str = ""
     again: Callable[[Folds], NDArray[np.float64]] | None = dataclasses.field(default=None, repr=False)
     C: float = np.nan
+    linear: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -89,7 +92,7 @@ def logistic(name: str, X: NDArray[Any], bench: Bench, parts: Sequence[Part], *,
     def make() -> Model:
         return Model(tuple(parts), LogisticHead(C=found.C).fit(X, bench.y))
 
-    return _candidate(name, kind, found, make, f"C = {found.C:g}", out_of_fold)
+    return dataclasses.replace(_candidate(name, kind, found, make, f"C = {found.C:g}", out_of_fold), linear=True)
 
 
 def machine(

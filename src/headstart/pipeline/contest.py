@@ -11,6 +11,7 @@ import numpy as np
 from headstart.features.graph import LAST
 from headstart.pipeline.arms import Arms
 from headstart.pipeline.bakeoff import both, correct, decide
+from headstart.pipeline.blend import blends
 from headstart.pipeline.candidates import Bench, Candidate
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from headstart.data import Target
     from headstart.evaluation.verdict import TransferVerdict
     from headstart.features.backends import Choice
     from headstart.pipeline.findings import Findings
@@ -42,7 +44,6 @@ def contest(
     probabilities : ndarray, shape (n, k)
         Out of fold of the candidate that was taken; NaN outside the development part and in folds not tried.
     """
-    from headstart.data.splits import stratified_group_folds
     from headstart.features.activations import compute
     from headstart.finetuning.probe import probe_activations
     from headstart.finetuning.rule import place
@@ -50,10 +51,7 @@ def contest(
     target, source, settings = found.target, found.source, found.settings
     assert source is not None and target.pictures is not None
     development = target.rows("train", "val")
-    y, groups = target.y[development], target.groups[development]
-    n_folds = min(FOLDS, len(np.unique(groups)))
-    folds = stratified_group_folds(y, groups, n_folds=n_folds, random_state=settings.seed, classes=target.classes)
-    bench = Bench(y, groups, folds, len(target.classes), settings.seed)
+    bench = bench_of(target, seed=settings.seed)
     pictures = target.pictures.subset(development)
     sources = {source.name: source, **_others(source)}
     features: dict[str, Mapping[str, NDArray[np.float32]]] = {}
@@ -66,11 +64,11 @@ def contest(
         features[name] = activations.arrays
     with found.timed("probe"):
         found.probe = probe_activations(
-            features[source.name], pictures, y, groups, source, classes=target.classes, name=target.name, folds=folds,
-            random_state=settings.seed, quiet=quiet,
+            features[source.name], pictures, bench.y, bench.groups, source, classes=target.classes, name=target.name,
+            folds=bench.folds, random_state=settings.seed, quiet=quiet,
         )  # fmt: skip
     tell(found.probe)
-    found.rule = place(len(y), bench.n_classes, found.probe.similarity.overall)
+    found.rule = place(len(bench.y), bench.n_classes, found.probe.similarity.overall)
     tell(found.rule)
     arms = Arms(pictures, source, features, sources, bench, choice, folder, cache_size, quiet)
     with found.timed("frozen"):
@@ -82,6 +80,7 @@ def contest(
             budget = None if settings.budget is None else settings.budget * 60
             trained, rounds, notes, n_passed = arms.trained(candidates[0], budget)
         candidates += trained
+        candidates += blends(candidates, bench)
         found.count(n_passed, 0)
     found.bakeoff = decide(candidates, bench, rounds=rounds, notes=notes)
     tell(found.bakeoff)
@@ -98,6 +97,17 @@ def contest(
     probabilities[development] = taken.probabilities
     found.plain = candidates[0].probabilities
     return model, probabilities
+
+
+def bench_of(target: Target, *, seed: int) -> Bench:
+    """Return the folds of a target's development part, which every candidate is tried on."""
+    from headstart.data.splits import stratified_group_folds
+
+    development = target.rows("train", "val")
+    y, groups = target.y[development], target.groups[development]
+    n_folds = min(FOLDS, len(np.unique(groups)))
+    folds = stratified_group_folds(y, groups, n_folds=n_folds, random_state=seed, classes=target.classes)
+    return Bench(y, groups, folds, len(target.classes), seed)
 
 
 def _others(source: Source) -> dict[str, Source]:

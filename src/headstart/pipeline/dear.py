@@ -126,7 +126,7 @@ class FineTuning:
         if self.probe is None:
             name, detail = "the same network from scratch", f"{detail}, {self.source.preprocessing.size[0]} pixels"
         kind: Kind = "target-only" if self.probe is None else "fine-tuned"
-        return Candidate(name, kind, table, lambda: self._make(cut, sharpness), detail)
+        return Candidate(name, kind, table, lambda: self._make(cut, sharpness), detail, linear=True)
 
     def _best(self) -> int:
         from headstart.training.path import select

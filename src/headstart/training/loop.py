@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from headstart.results import HeadstartError
 from headstart.results.files import write_bytes
+from headstart.training.memory import kept_memory
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -154,7 +155,8 @@ def train(
     steps = -(-len(batches) // recipe.accumulate)
     total = steps * recipe.epochs
     state = _State()
-    with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
+    cuda = fabric.device.type == "cuda"
+    with kept_memory(), torch.random.fork_rng(devices=[fabric.device] if cuda else []):
         torch.manual_seed(seed)
         if checkpoint is not None and checkpoint.is_file():
             state = _restore(checkpoint, network, optimizer)
