@@ -45,7 +45,7 @@ def test_the_model_is_the_mean_of_the_logits(bench):
 
 
 def test_a_fine_tuned_candidate_is_blended_with_the_best_linear_frozen_one(bench):
-    X, _, (one, other) = candidates(bench)
+    X, _, (_, other) = candidates(bench)
     noise = np.random.default_rng(3).normal(size=X.shape).astype(np.float32)
     best = logistic("best", np.hstack([X, features(bench, 2)]), bench, [])
     kernel = machine("kernel", X, bench, [], kernel="rbf")

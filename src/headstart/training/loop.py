@@ -149,7 +149,8 @@ def train(
         loss = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     fabric = _fabric(device, recipe.precision)
     network.to(fabric.device)
-    optimizer: Any = torch.optim.AdamW(groups)
+    fused = recipe.precision != "16-mixed"  # a gradient scaler does not go with clipping where the step is fused
+    optimizer: Any = torch.optim.AdamW(groups, fused=fused)
     peaks = [float(group["lr"]) for group in optimizer.param_groups]
     model, optimizer = fabric.setup(network, optimizer)
     steps = -(-len(batches) // recipe.accumulate)
