@@ -25,11 +25,11 @@ def test_a_view_depends_on_number_seed_and_picture_and_on_nothing_else(picture):
     first = view.draw(picture, P, DIGEST)
     np.random.default_rng().random(100)
     assert first.shape == (32, 48, 3) and np.array_equal(view.draw(picture, P, DIGEST), first)
-    others = [View(4, seed=1), View(3, seed=2)]
+    others = [View(4, seed=1), View(3, seed=2), View(3, seed=1, crops=False)]
     assert all(not np.array_equal(other.draw(picture, P, DIGEST), first) for other in others)
     assert not np.array_equal(view.draw(picture, P, DIGEST[::-1].copy()), first)
     keys = {view.key(digest).tobytes() for view in (View(), view, *others) for digest in (DIGEST, DIGEST[::-1])}
-    assert len(keys) == 8
+    assert len(keys) == 10
 
 
 def test_crops_show_half_to_all_of_the_picture_and_half_are_mirrored(monkeypatch):
@@ -50,5 +50,17 @@ def test_crops_show_half_to_all_of_the_picture_and_half_are_mirrored(monkeypatch
     assert 70 < mirrored < 130
 
 
+def test_a_view_without_crops_shows_what_the_plain_view_shows_or_its_mirror_image(picture, monkeypatch):
+    monkeypatch.setattr(views, "_JITTER", 0.0)
+    plain = prepare(picture, P)
+    shown = [View(number, crops=False).draw(picture, P, DIGEST) for number in range(1, 21)]
+    same = [np.array_equal(view, plain) for view in shown]
+    assert all(np.array_equal(view, plain if kept else plain[:, ::-1]) for view, kept in zip(shown, same, strict=True))
+    assert 4 < sum(same) < 16
+    monkeypatch.undo()
+    changed = View(1, crops=False).draw(picture, P, DIGEST).astype(float)
+    assert 0 < min(np.abs(changed - plain).mean(), np.abs(changed - plain[:, ::-1]).mean()) < 40
+
+
 def test_decoded_sharp_enough_for_the_smallest_crop():
-    assert View().at_least(P) == 54 and View(1).at_least(P) == 77
+    assert View().at_least(P) == View(1, crops=False).at_least(P) == 54 and View(1).at_least(P) == 77

@@ -44,8 +44,8 @@ class CutActivations:
         Whether activations are kept in half precision, which takes half of the space; float32 else.
     cache_size : int
         Bytes that the activation cache may take.
-    seed : int
-        Seed of augmented views.
+    seed, crops
+        Of augmented views; see ``View``.
 
     Attributes
     ----------
@@ -65,8 +65,9 @@ class CutActivations:
         half: bool = True,
         cache_size: int = DEFAULT_LIMIT,
         seed: int = 0,
+        crops: bool = True,
     ) -> None:
-        self.pictures, self.source, self.cut, self.seed = pictures, source, cut, seed
+        self.pictures, self.source, self.cut, self.seed, self.crops = pictures, source, cut, seed, crops
         self.n_passed = 0
         self.shape: tuple[int, ...] = ()
         self._choice, self._limit = choice, cache_size
@@ -87,7 +88,7 @@ class CutActivations:
         rows = rows[known[rows, 0] < 0]
         if not len(rows):
             return
-        view = View(number, self.seed)
+        view = View(number, self.seed, self.crops)
         keys = self._keys(view, rows)
         todo = rows[self._cache.missing(keys)]
         if len(todo):

@@ -34,15 +34,21 @@ class View:
         0 is the plain view, which is what a finished model sees; others are augmented.
     seed : int
         Seed of augmented views.
+    crops : bool
+        Whether an augmented view shows a part of the picture, or all that the plain view shows. A defect in a corner
+        is not in every part of the picture that is labelled for it.
     """
 
     number: int = 0
     seed: int = 0
+    crops: bool = True
 
     @property
     def name(self) -> str:
         """What the view is called in the cache."""
-        return f"augmented-{AUGMENTATION}-{self.seed}-{self.number}" if self.number else "plain"
+        if not self.number:
+            return "plain"
+        return f"{'augmented' if self.crops else 'uncropped'}-{AUGMENTATION}-{self.seed}-{self.number}"
 
     def key(self, digest: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the digest (32,) of this view of the picture with that digest."""
@@ -51,7 +57,7 @@ class View:
     def at_least(self, preprocessing: Preprocessing) -> int:
         """Return how many pixels the shorter side must be decoded to, so that no detail is lost."""
         needed = shorter_side(preprocessing)
-        return math.ceil(needed / math.sqrt(_AREA[0])) if self.number else needed
+        return math.ceil(needed / math.sqrt(_AREA[0])) if self.number and self.crops else needed
 
     def draw(self, picture: Image, preprocessing: Preprocessing, digest: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return this view of ``picture`` as the bytes that enter a network, (height, width, 3).
@@ -61,11 +67,13 @@ class View:
         if not self.number:
             return prepare(picture, preprocessing)
         content = int.from_bytes(digest[:16].tobytes(), "little")
-        return augment(picture, preprocessing, np.random.default_rng([self.seed, self.number, content]))
+        return augment(picture, preprocessing, np.random.default_rng([self.seed, self.number, content]), self.crops)
 
 
-def augment(picture: Image, preprocessing: Preprocessing, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a random crop of ``picture``, perhaps mirrored, its colours shifted a little.
+def augment(
+    picture: Image, preprocessing: Preprocessing, rng: np.random.Generator, crops: bool = True
+) -> NDArray[np.uint8]:
+    """Return a random crop of ``picture``, or all that the plain view shows, perhaps mirrored, its colours shifted.
 
     A crop of half to all of the area, of about the input's shape, is resized to the input (Szegedy et al. 2015,
     arXiv 1409.4842, section 6), mirrored half of the time; brightness, contrast and saturation change by up to a fifth.
@@ -73,9 +81,12 @@ def augment(picture: Image, preprocessing: Preprocessing, rng: np.random.Generat
     from PIL import Image as pil
     from PIL import ImageEnhance
 
-    height, width = preprocessing.size
-    box = _crop(picture.width, picture.height, width / height, rng)
-    view = picture.resize((width, height), pil.Resampling[preprocessing.interpolation.upper()], box=box)
+    if crops:
+        height, width = preprocessing.size
+        box = _crop(picture.width, picture.height, width / height, rng)
+        view = picture.resize((width, height), pil.Resampling[preprocessing.interpolation.upper()], box=box)
+    else:
+        view = pil.fromarray(prepare(picture, preprocessing))
     if rng.random() < 0.5:
         view = view.transpose(pil.Transpose.FLIP_LEFT_RIGHT)
     enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)

@@ -159,8 +159,11 @@ def schedule(
             )
             dearest = max(pace.step[cut] for cut in chosen)
             seconds += (share * min(n_folds, folds) + 1) * n * epochs * dearest
+            top = share * n * short * pace.step[cuts[0]]
             if tried == 1:  # nothing to choose from: no first round
-                seconds -= share * n * short * pace.step[chosen[0]]
+                seconds -= top
+            else:  # the first round tries other views above the highest cut
+                seconds += top + n * n_views[epochs] * pace.view[cuts[0]]
             if seconds <= budget and (tried > 1 or len(cuts) == 1 or epochs <= LADDER[-1][0]):
                 return Schedule(chosen, epochs, min(n_folds, folds), seconds, budget)
     return Schedule((), 0, 0, 0.0, budget)

@@ -39,12 +39,15 @@ class Round:
     ----------
     cut : str
         The lowest stage that was trained; ``""`` for the whole network.
+    crops : bool
+        Whether augmented views were crops, or showed the whole picture.
     fold, epochs : int
     macro_f1, log_loss : float
         On the fold's test rows, the log loss after temperature scaling.
     """
 
     cut: str
+    crops: bool
     fold: int
     epochs: int
     macro_f1: float
@@ -94,7 +97,7 @@ class FineTuning:
         self.recipe = recipe or Recipe()
         self.rounds: list[Round] = []
         self._limit = cache_size
-        self._stores: dict[str, CutActivations] = {}
+        self._stores: dict[tuple[str, bool], CutActivations] = {}
 
     @property
     def n_passed(self) -> int:
@@ -106,60 +109,79 @@ class FineTuning:
         plan = self.plan
         if not plan.cuts:
             return None
-        cut = plan.cuts[0]
-        if len(plan.cuts) > 1:
-            for tried in plan.cuts:
-                self._probabilities(tried, 0, max(1, plan.epochs // 2))
-            cut = plan.cuts[self._best()]
+        cut, crops = self._choose()
         n_folds = len(self.bench.folds)
         table = np.full((len(self.bench.y), self.bench.n_classes), np.nan)
         for fold in sorted({(1 + k) % n_folds for k in range(plan.n_folds)}):
             _, test = self.bench.folds[fold]
-            table[test] = self._probabilities(cut, fold, plan.epochs)
+            table[test] = self._probabilities(cut, crops, fold, plan.epochs)
         from headstart.training.temperature import best_sharpness, sharpen
 
         seen = np.isfinite(table).all(axis=1)
         sharpness = best_sharpness(table[seen], self.bench.y[seen])
         table[seen] = sharpen(table[seen], sharpness)
-        detail = f"{plan.epochs} epochs, rate {self.recipe.rate:g}, layer decay {self.recipe.layer_decay:g}"
+        detail = (
+            f"{plan.epochs} epochs, rate {self.recipe.rate:g}, layer decay {self.recipe.layer_decay:g}, views "
+            f"{'cropped' if crops else 'of the whole picture'}"
+        )
         name = f"fine-tuned from {cut} on" if cut else "fine-tuned, all of it"
         if self.probe is None:
             name, detail = "the same network from scratch", f"{detail}, {self.source.preprocessing.size[0]} pixels"
         kind: Kind = "target-only" if self.probe is None else "fine-tuned"
-        return Candidate(name, kind, table, lambda: self._make(cut, sharpness), detail, linear=True)
+        return Candidate(name, kind, table, lambda: self._make(cut, crops, sharpness), detail, linear=True)
 
-    def _best(self) -> int:
+    def _choose(self) -> tuple[str, bool]:
+        """Return the cut and the kind of views that do best after half of the epochs on the first fold.
+
+        Views are told apart above the highest cut, where training is cheap, and the cuts then with the better ones.
+        """
+        first, *others = self.plan.cuts
+        if not others:
+            return first, True
+        short = max(1, self.plan.epochs // 2)
+        for crops in (True, False):
+            self._probabilities(first, crops, 0, short)
+        crops = self._best().crops
+        for cut in others:
+            self._probabilities(cut, crops, 0, short)
+        return self._best(crops).cut, crops
+
+    def _best(self, crops: bool | None = None) -> Round:
         from headstart.training.path import select
 
-        scores = np.array([found.macro_f1 for found in self.rounds])
-        losses = np.array([found.log_loss for found in self.rounds])
-        return int(select(scores, losses, len(self.bench.folds[0][1])))
+        rounds = [found for found in self.rounds if crops in (None, found.crops)]
+        scores = np.array([found.macro_f1 for found in rounds])
+        losses = np.array([found.log_loss for found in rounds])
+        return rounds[int(select(scores, losses, len(self.bench.folds[0][1])))]
 
-    def _probabilities(self, cut: str, fold: int, epochs: int) -> NDArray[np.float64]:
+    def _probabilities(self, cut: str, crops: bool, fold: int, epochs: int) -> NDArray[np.float64]:
         """Return what a network trained on a fold's training rows says of its test rows, and note its score."""
         from headstart.metrics import scores
         from headstart.training.temperature import best_sharpness, sharpen
 
         train, test = self.bench.folds[fold]
-        path = self.folder / f"{_file_name(cut)}-{epochs}-{fold}.npy"
+        name = f"{_file_name(cut)}-{'crops' if crops else 'whole'}-{epochs}-{fold}"
+        path = self.folder / f"{name}.npy"
         if path.is_file():
             found: NDArray[np.float64] = np.load(path, allow_pickle=False)
         else:
-            network = self._train(cut, train, epochs, path.with_suffix(".ckpt"), f"fold {fold + 1}")
-            found = predict(network, self._store(cut), test, device=self.choice.device)
+            network = self._train(cut, crops, train, epochs, path.with_suffix(".ckpt"), f"fold {fold + 1}")
+            found = predict(network, self._store(cut, crops), test, device=self.choice.device)
             _write_array(path, found)
         y = self.bench.y[test]
         score = scores(y, sharpen(found, best_sharpness(found, y)))
-        self.rounds.append(Round(cut, fold, epochs, score["macro_f1"], score["log_loss"]))
+        self.rounds.append(Round(cut, crops, fold, epochs, score["macro_f1"], score["log_loss"]))
         return found
 
-    def _train(self, cut: str, rows: NDArray[np.int64], epochs: int, checkpoint: Path, what: str) -> nn.Module:
+    def _train(
+        self, cut: str, crops: bool, rows: NDArray[np.int64], epochs: int, checkpoint: Path, what: str
+    ) -> nn.Module:
         head = self.probe(rows) if self.probe else self._blank_head()
         recipe = dataclasses.replace(self.recipe, epochs=epochs)
         label = f"{self.source.name}: training {f'from {cut}' if cut else 'all'}, {what}"
         with progress(label, epochs * len(rows), quiet=self.quiet) as advance:
             return fine_tune(
-                self._store(cut), self.bench.y, rows, head, recipe, views=VIEWS, hold=self.probe is not None,
+                self._store(cut, crops), self.bench.y, rows, head, recipe, views=VIEWS, hold=self.probe is not None,
                 device=self.choice.device, seed=self.bench.seed, checkpoint=checkpoint, advance=advance,
             ).network  # fmt: skip
 
@@ -169,16 +191,17 @@ class FineTuning:
         width = classifier_of(self.source.network()).in_features
         return np.zeros((self.bench.n_classes, width)), np.zeros(self.bench.n_classes)
 
-    def _store(self, cut: str) -> CutActivations:
+    def _store(self, cut: str, crops: bool) -> CutActivations:
         from headstart.features.cut import CutActivations
 
-        if cut not in self._stores:
-            self._stores[cut] = CutActivations(
-                self.pictures, self.source, cut or None, self.choice, cache_size=self._limit, seed=self.bench.seed
-            )
-        return self._stores[cut]
+        if (cut, crops) not in self._stores:
+            self._stores[cut, crops] = CutActivations(
+                self.pictures, self.source, cut or None, self.choice, cache_size=self._limit, seed=self.bench.seed,
+                crops=crops,
+            )  # fmt: skip
+        return self._stores[cut, crops]
 
-    def _make(self, cut: str, sharpness: float) -> Model:
+    def _make(self, cut: str, crops: bool, sharpness: float) -> Model:
         """Train on the whole development part; the temperature goes into the classifier's weights."""
         from headstart.features.graph import LAST
         from headstart.finetuning.top import classifier_of
@@ -186,7 +209,7 @@ class FineTuning:
         from headstart.training import LogisticHead
 
         rows = np.arange(len(self.bench.y))
-        network: Any = self._train(cut, rows, self.plan.epochs, self.folder / "final.ckpt", "all examples")
+        network: Any = self._train(cut, crops, rows, self.plan.epochs, self.folder / "final.ckpt", "all examples")
         classifier = classifier_of(network)
         weight = classifier.weight.detach().numpy().astype(np.float64) * sharpness
         bias = classifier.bias.detach().numpy().astype(np.float64) * sharpness
