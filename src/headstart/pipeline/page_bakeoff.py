@@ -30,13 +30,14 @@ def bakeoff_sections(found: Findings) -> list[Section]:
         table = Details("Each tap in figures", [Table(found.probe.to_frame())])
         sections.append(answer_section(found.probe, plot, table, table=False))
     if found.rule is not None:
-        sections.append(answer_section(found.rule, Figure(found.rule.plot(), found.rule.headline()), table=False))
+        fields = Figure(found.rule.plot(), found.rule.headline(), "The rule's four fields, and this target's place")
+        sections.append(answer_section(found.rule, fields, table=False))
     if found.bakeoff is not None:
         sections.append(_bakeoff(found.bakeoff))
     if found.verdict is not None:
-        sections.append(
-            answer_section(found.verdict, Figure(found.verdict.plot(), found.verdict.headline()), table=False)
-        )
+        seeds = "Gain over the baseline, by each seed and by all together, with 95 % intervals"
+        plot = Figure(found.verdict.plot(), found.verdict.headline(), seeds)
+        sections.append(answer_section(found.verdict, plot, table=False))
     return sections
 
 
