@@ -59,17 +59,18 @@ def depth_curves(probe: LayerProbe) -> Figure:
         figure.update_layout(yaxis={"domain": [0.32, 1]}, yaxis2=axis)
     figure.update_xaxes(
         type="category", categoryorder="array", categoryarray=names, range=[-0.5, len(names) - 0.5], anchor="free",
-        position=0, title={"text": "tap: what enters the stage, shallow to deep", "font": {"color": MUTED}},
+        position=0, title={"text": "tap, shallow to deep", "font": {"color": MUTED}},
     )  # fmt: skip
     turn = names.index(probe.turn)
     figure.add_vline(x=turn, line={"color": MUTED, "width": 2, "dash": "dash"})
     if turn < len(names) - 1:
         figure.add_vrect(x0=turn, x1=len(names) - 0.5, fillcolor=MUTED, opacity=0.08, line_width=0, layer="below")
     right = turn > (len(names) - 1) / 2
+    side = "generic ◂" if right else "▸ specific"
     figure.add_annotation(
         x=turn, xref="x", y=0.34 if told else 0.02, yref="paper", yanchor="bottom", showarrow=False,
         xanchor="right" if right else "left", xshift=-6 if right else 6,
-        text="generic ◂ turn ▸ specific" if turn < len(names) - 1 else "useful up to the end", font={"color": MUTED},
+        text=side if turn < len(names) - 1 else "useful up to the end", font={"color": MUTED},
     )  # fmt: skip
     return figure
 
@@ -93,7 +94,7 @@ def four_fields(placed: TwoByTwo) -> Figure:
             fillcolor=PALETTE[0] if ours else "rgba(0,0,0,0)", opacity=0.15 if ours else 1,
         )  # fmt: skip
         figure.add_annotation(
-            x=_middle(x0, x1), y=y1, yanchor="top", yshift=-4, showarrow=False, text=WAYS[way].replace(", ", ",<br>"),
+            x=_middle(x0, x1), y=y1, yanchor="top", yshift=-4, showarrow=False, text=WAYS[way].replace(", ", ",<br>").replace(" on ", "<br>on "),
             font={"color": INK if ours else MUTED},
         )  # fmt: skip
     known = placed.similarity is not None
