@@ -89,12 +89,13 @@ def four_fields(placed: TwoByTwo) -> Figure:
             ("low-level", left, LARGE, bottom, SIMILAR), ("scratch", LARGE, right, bottom, SIMILAR))  # fmt: skip
     for way, x0, x1, y0, y1 in ways:
         ours = way in placed.ways
+        text = WAYS[way].replace(", ", ",<br>").replace(" on ", "<br>on ")
         figure.add_shape(
             type="rect", x0=x0, x1=x1, y0=y0, y1=y1, layer="below", line={"color": MUTED, "width": 1},
             fillcolor=PALETTE[0] if ours else "rgba(0,0,0,0)", opacity=0.15 if ours else 1,
         )  # fmt: skip
         figure.add_annotation(
-            x=_middle(x0, x1), y=y1, yanchor="top", yshift=-4, showarrow=False, text=WAYS[way].replace(", ", ",<br>").replace(" on ", "<br>on "),
+            x=_middle(x0, x1), y=y1, yanchor="top", yshift=-4, showarrow=False, text=text,
             font={"color": INK if ours else MUTED},
         )  # fmt: skip
     known = placed.similarity is not None
