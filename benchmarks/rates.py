@@ -55,7 +55,9 @@ def surface(name: str, shared: Path, keep: Path) -> dict[str, Any]:
     cells["frozen"] = scores(bench.y[held], head.predict_proba(X[held]))["macro_f1"]
     recipe = Recipe()
     if "chosen" not in cells:
-        plan, _ = Arms(pictures, source, {}, {}, bench, choice, keep.parent / f"plan-{name}", 10**11)._plans(None)
+        plan, _ = Arms(pictures, source, {}, {}, bench, choice, keep.parent / f"plan-{name}", 10**11)._plans(
+            None, False
+        )
         cells["chosen"] = [recipe.rate, plan.epochs]
     before = None
     for epochs in EPOCHS:

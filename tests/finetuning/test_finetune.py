@@ -137,6 +137,13 @@ def test_views_are_drawn_from_a_window_that_moves(pictures, source):
     batches = ViewBatches(store, Y, np.arange(N), batch_size=10, n_views=3, refresh=0.5)
     assert batches.views(0).tolist() == [0, 1, 2, 3] and batches.views(5).tolist() == [0, 3, 4, 5]
     assert Views(3, 0.5).total(6) == max(batches.views(5))
+    drawn = [set() for _ in range(4000)]
+    rng = np.random.default_rng(0)
+    for epoch in range(6):
+        for seen, view in zip(drawn, rng.choice(batches.views(epoch), len(drawn)), strict=True):
+            seen.add(int(view))
+    assert Views(3, 0.5).expected(6) == pytest.approx(np.mean([len(seen - {0}) for seen in drawn]), abs=0.05)
+    assert Views(0, 0.0).expected(5) == 0
     sizes, shown = [], []
     for _, classes in batches.epoch(1):
         sizes.append(len(classes))
@@ -148,7 +155,7 @@ def test_a_schedule_spends_what_it_is_given():
     sizes = {"top": 10, "middle": 30, "": 20}
     pace = Pace({"top": 0.001, "middle": 0.01, "": 0.1}, {"top": 0.004, "middle": 0.004, "": 0.002}, sizes)
     assert list(pace.within(20).step) == ["top", ""] and not pace.within(5).step
-    views = {epochs: 4 + epochs // 4 for epochs in (20, 16, 12, 9, 6, 4)}
+    views = Views(4, 0.25).expected
 
     def plan(budget, n=1000):
         return schedule(pace, n, budget, share=0.8, n_views=views)

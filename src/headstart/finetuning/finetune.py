@@ -35,8 +35,15 @@ class Views:
     refresh: float = 0.25
 
     def total(self, epochs: int) -> int:
-        """Return how many augmented views are computed in all."""
+        """Return how many augmented views there are in all."""
         return self.n_views + int((epochs - 1) * self.refresh) if self.n_views else 0
+
+    def expected(self, epochs: int) -> float:
+        """Return how many augmented views of a picture are shown, and so computed, on average."""
+        firsts = 1 + np.floor(np.arange(epochs) * self.refresh)[:, None]
+        views = np.arange(1, 1 + self.total(epochs))
+        offered = ((firsts <= views) & (views < firsts + self.n_views)).sum(axis=0)
+        return float((1 - (1 - 1 / (self.n_views + 1)) ** offered).sum())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -130,7 +130,7 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
 
 
 def schedule(
-    pace: Pace, n: int, budget: float, *, share: float, n_views: Mapping[int, int], folds: int = 5
+    pace: Pace, n: int, budget: float, *, share: float, n_views: Callable[[int], float], folds: int = 5
 ) -> Schedule:
     """Return what of fine-tuning fits ``budget`` seconds: long training of many cuts if it can be, else less.
 
@@ -144,26 +144,24 @@ def schedule(
         Seconds.
     share : float
         Share of the pictures that a fold learns from.
-    n_views : mapping of int to int
-        Augmented views in all, for each number of epochs in ``LADDER``.
+    n_views : callable
+        From epochs to the augmented views of a picture that are computed.
     folds : int
         Most folds.
     """
     cuts = tuple(pace.step)
     for epochs, n_folds in LADDER:
         for tried in range(len(cuts), 0, -1):
-            chosen = cuts[:tried]
-            short = max(1, epochs // 2)
-            seconds = sum(
-                share * n * short * pace.step[cut] + n * (1 + n_views[epochs]) * pace.view[cut] for cut in chosen
-            )
-            dearest = max(pace.step[cut] for cut in chosen)
-            seconds += (share * min(n_folds, folds) + 1) * n * epochs * dearest
-            top = share * n * short * pace.step[cuts[0]]
+            chosen, short = cuts[:tried], max(1, epochs // 2)
+            seconds = (share * min(n_folds, folds) + 1) * n * epochs * max(pace.step[cut] for cut in chosen)
             if tried == 1:  # nothing to choose from: no first round
-                seconds -= top
-            else:  # the first round tries other views above the highest cut
-                seconds += top + n * n_views[epochs] * pace.view[cuts[0]]
+                seconds += n * (1 + n_views(epochs)) * pace.view[cuts[0]]
+            else:
+                first = (cuts[0], *chosen)  # the highest cut twice, with either kind of views
+                seconds += sum(
+                    n * (share * short * pace.step[cut] + (1 + n_views(short)) * pace.view[cut]) for cut in first
+                )
+                seconds += n * (n_views(epochs) - n_views(short)) * max(pace.view[cut] for cut in chosen)
             if seconds <= budget and (tried > 1 or len(cuts) == 1 or epochs <= LADDER[-1][0]):
                 return Schedule(chosen, epochs, min(n_folds, folds), seconds, budget)
     return Schedule((), 0, 0, 0.0, budget)

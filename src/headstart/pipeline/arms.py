@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WHOLE = ""
 _DEPTHS = (0.25, 0.375, 0.5)  # shares of the stages, from the top, that are trained
-_EPOCHS_OF_PLAIN = 8  # the default budget: what so many epochs of plain fine-tuning of the whole network take
+_EPOCHS_OF_PLAIN = 12  # the default budget: what so many epochs of plain fine-tuning of the whole network take
 _LONGEST = 20 * 60.0
 _SCRATCH = 0.2  # share of the budget that starting over may take
 _SCRATCH_EPOCHS = (8, 60)  # fewer show nothing
@@ -76,11 +76,12 @@ class Arms:
         return [*found, *handmade(handmade_features(self.pictures), self.bench)]
 
     def trained(
-        self, plain: Candidate, budget: float | None
+        self, plain: Candidate, budget: float | None, *, large: bool
     ) -> tuple[list[Candidate], list[dict[str, Any]], list[str], int]:
         """Return the candidates that train a network, the rounds behind them, notes, and the pictures passed.
 
-        Fine-tuning starts from the head of the ``plain`` candidate, fitted on the rows that are learned from.
+        Fine-tuning starts from the head of the ``plain`` candidate, fitted on the rows that are learned from. Of a
+        target that is not ``large`` nothing is trained from random weights: the budget goes where the rule points.
         """
         from headstart.results import SourceError
         from headstart.training import LogisticHead
@@ -91,7 +92,7 @@ class Arms:
             return arrays["weight"], arrays["bias"]
 
         try:
-            plan, starting_over = self._plans(budget)
+            plan, starting_over = self._plans(budget, large)
         except SourceError as error:
             return [], [], [f"no fine-tuning: {error}"], 0
         notes = []
@@ -101,7 +102,9 @@ class Arms:
                 f"no fine-tuning: none fits a budget of {allowed} and the cache (--budget and --cache-size give more)"
             )
         arms = [FineTuning(self.source, self.pictures, probe, self.bench, plan, self.choice, **self._common())]
-        if starting_over is None:
+        if not large:
+            notes.append("not started over: from so few examples a class, nothing is learned from random weights")
+        elif starting_over is None:
             notes.append(f"not started over: a share of {_SCRATCH:.0%} of {allowed} trains nothing from random weights")
         else:
             more = self._common("scratch")
@@ -125,7 +128,7 @@ class Arms:
         smaller = dataclasses.replace(self.source.preprocessing, size=(side, side))
         return Source(f"{self.source.name} from scratch", card, smaller, seed=self.bench.seed)
 
-    def _plans(self, budget: float | None) -> tuple[Schedule, Schedule | None]:
+    def _plans(self, budget: float | None, large: bool) -> tuple[Schedule, Schedule | None]:
         """Return the schedules of fine-tuning and of starting over: those that stand in the folder, else new ones."""
         path = self.folder / "schedule.json"
         if not path.is_file():
@@ -133,16 +136,18 @@ class Arms:
             n, share = len(self.bench.y), 1 - 1 / len(self.bench.folds)
             if budget is None:
                 budget = min(_LONGEST, _EPOCHS_OF_PLAIN * n * pace.step[WHOLE])
-            views = {epochs: VIEWS.total(epochs) for epochs, _ in LADDER}
-            room = self.cache_size / (n * (1 + max(views.values())))
+            room = self.cache_size / (n * (1 + VIEWS.total(LADDER[0][0])))
             over = None
             # A picture of half the side has a quarter of the pixels.
             epochs = math.floor(_SCRATCH * budget / (share * n * pace.step[WHOLE] / 4))
-            if epochs >= _SCRATCH_EPOCHS[0] and self.source.build is None and pace.within(room).size.get(WHOLE):
+            fits = self.source.build is None and pace.within(room).size.get(WHOLE)
+            if large and fits and epochs >= _SCRATCH_EPOCHS[0]:
                 epochs = min(epochs, _SCRATCH_EPOCHS[1])
                 over = Schedule((WHOLE,), epochs, 1, share * n * epochs * pace.step[WHOLE] / 4, budget)
             left = budget - (over.seconds if over else 0.0)
-            plan = schedule(pace.within(room), n, left, share=share, n_views=views, folds=len(self.bench.folds))
+            plan = schedule(
+                pace.within(room), n, left, share=share, n_views=VIEWS.expected, folds=len(self.bench.folds)
+            )
             plan = dataclasses.replace(plan, budget=budget)
             write_json(path, [dataclasses.asdict(one) if one else None for one in (plan, over)])
         first, second = json.loads(path.read_text())

@@ -78,7 +78,7 @@ def contest(
     if settings.strategy == "auto":
         with found.timed("training"):
             budget = None if settings.budget is None else settings.budget * 60
-            trained, rounds, notes, n_passed = arms.trained(candidates[0], budget)
+            trained, rounds, notes, n_passed = arms.trained(candidates[0], budget, large=found.rule.large)
         candidates += trained
         candidates += blends(candidates, bench)
         found.count(n_passed, 0)
@@ -141,19 +141,22 @@ def _verdict(taken: Candidate, baseline: Candidate, bench: Bench) -> TransferVer
     from headstart.evaluation.verdict import transfer_verdict
 
     rows = both(taken, baseline)
-    ours, theirs = (_seeds(one, bench, rows) for one in (taken, baseline))
+    sides = taken, baseline
+    if all(one.again for one in sides):
+        ours, theirs = (_seeds(one, bench, rows) for one in sides)
+    else:  # one training is one seed, and meets the other side on the folds that both learned from
+        ours, theirs = (correct(one.probabilities, bench.y, rows) for one in sides)
     return transfer_verdict(ours, theirs, groups=bench.groups[rows], y=bench.y[rows], random_state=bench.seed)
 
 
 def _seeds(one: Candidate, bench: Bench, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return whether each of ``rows`` is named rightly, (seeds, rows); several divisions into folds where it is cheap.
+    """Return whether each of ``rows`` is named rightly, (seeds, rows), by several divisions into folds.
 
     Candidates were chosen on the bench's own division, which therefore flatters what was taken: it is left out here.
     """
     from headstart.data.splits import stratified_group_folds
 
-    if one.again is None:
-        return correct(one.probabilities, bench.y, rows)
+    assert one.again is not None
     seeds = [
         one.again(
             stratified_group_folds(

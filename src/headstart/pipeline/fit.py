@@ -82,7 +82,7 @@ def fit(
         What is tried: a logistic head on the last tap; every head on frozen features of one source or several; or
         those, fine-tuning from several stages on and starting over, with a verdict on whether transfer helped.
     budget : float, optional
-        Minutes that training networks may take, with ``strategy="auto"``; by default what eight epochs of plain
+        Minutes that training networks may take, with ``strategy="auto"``; by default what twelve epochs of plain
         fine-tuning of the whole network would take on this machine, and at most 20.
     max_unreadable : float
         Share of the pictures that may be unreadable.
