@@ -55,13 +55,14 @@ def contest(
     pictures = target.pictures.subset(development)
     sources = {source.name: source, **_others(source)}
     features: dict[str, Mapping[str, NDArray[np.float32]]] = {}
-    for name, one in sources.items():
-        taps = None if name == source.name else [LAST]
-        activations = compute(
-            pictures, one, taps=taps, choice=choice, cache_size=cache_size, label=f"{name}: features", quiet=quiet
-        )
-        found.count(activations.n_passed, activations.n_damaged)
-        features[name] = activations.arrays
+    with found.timed("sources"):
+        for name, one in sources.items():
+            taps = None if name == source.name else [LAST]
+            activations = compute(
+                pictures, one, taps=taps, choice=choice, cache_size=cache_size, label=f"{name}: features", quiet=quiet
+            )
+            found.count(activations.n_passed, activations.n_damaged)
+            features[name] = activations.arrays
     with found.timed("probe"):
         found.probe = probe_activations(
             features[source.name], pictures, bench.y, bench.groups, source, classes=target.classes, name=target.name,
@@ -87,7 +88,8 @@ def contest(
     taken = next(one for one in candidates if one.name == found.bakeoff.winner)
     baseline = _baseline(candidates, bench)
     if baseline is not None:
-        found.verdict = _verdict(taken, baseline, bench)
+        with found.timed("verdict"):
+            found.verdict = _verdict(taken, baseline, bench)
         tell(found.verdict)
         if found.verdict.answer == "hurts":
             taken = baseline
