@@ -102,7 +102,7 @@ def test_too_few_points_have_no_dimension():
 
 
 def test_intrinsic_dimension_is_that_of_scikit_dimension():
-    """What ``skdim.id.TwoNN(discard_fraction=0.1)`` of scikit-dimension 0.3 gives for the same points."""
+    """What ``skdim.id.TwoNN(discard_fraction=0.1)`` of scikit-dimension 0.5 gives for the same points."""
     rng = np.random.default_rng(0)
     for d, among, expected in ((2, 20, 2.0238497321559863), (5, 50, 5.159669602729546), (10, 30, 9.592754814191464)):
         points = rng.normal(size=(1500, d)) @ rng.normal(size=(d, among))
