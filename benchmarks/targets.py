@@ -38,10 +38,10 @@ def targets(shared: Path) -> dict[str, Callable[[], Target]]:
     return found
 
 
-def fashion(n: int = 10_000) -> Target:
-    """Return the first ``n`` pictures of Fashion-MNIST's training part."""
+def fashion(n: int = 10_000, part: str = "train") -> Target:
+    """Return the first ``n`` pictures of Fashion-MNIST's training part, or of the other one, ``"t10k"``."""
     arrays = []
-    for name in ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"):
+    for name in (f"{part}-images-idx3-ubyte.gz", f"{part}-labels-idx1-ubyte.gz"):
         raw = gzip.decompress((FASHION / name).read_bytes())
         shape = [int.from_bytes(raw[4 + 4 * axis : 8 + 4 * axis], "big") for axis in range(raw[3])]
         arrays.append(np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(shape)[:n])
