@@ -58,7 +58,7 @@ def surface(name: str, shared: Path, keep: Path) -> dict[str, Any]:
         plan, _ = Arms(pictures, source, {}, {}, bench, choice, keep.parent / f"plan-{name}", 10**11)._plans(
             None, False
         )
-        cells["chosen"] = [recipe.rate, plan.epochs]
+        cells["chosen"] = [recipe.rate, plan.epochs[plan.cuts.index(CUT)]]
     before = None
     for epochs in EPOCHS:
         for rate in RATES:

@@ -15,7 +15,7 @@ BENCH = Bench(Y, np.arange(400), stratified_group_folds(Y, np.arange(400), n_fol
 
 def chosen(scores, cuts=("top", "middle", "low")):
     """What is chosen where training from ``cut`` with cropped views or others reaches these scores."""
-    plan = Schedule(cuts, 8, 1, 0.0, 0.0)
+    plan = Schedule(cuts, 4, (8,) * len(cuts), (1,) * len(cuts), 0.0, 0.0)
     arm = FineTuning(None, None, None, BENCH, plan, Choice("torch", "cpu", ""), folder=None, cache_size=0)
 
     def score(cut, crops, fold, epochs):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _BATCH = 32
 _TRIES = 2
-LADDER = ((20, 3), (16, 2), (12, 2), (12, 1), (9, 1), (6, 1), (4, 1))
+LADDER = ((20, 3), (16, 2), (12, 2), (12, 1), (9, 1), (7, 1), (6, 1))  # epochs and folds of training to the end
+_LEAST = (4, 1)  # where there is no cut to choose
+_SHORT = (6, 4, 3)  # epochs of the first round
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,19 +53,22 @@ class Schedule:
     ----------
     cuts : tuple of str
         From the top down; ``""`` is the whole network. Empty where no fine-tuning fits the budget.
-    epochs : int
-        Of the final training; the first round takes half as many.
-    n_folds : int
-        Folds on which the best of the first round is trained to the end.
+    short : int
+        Epochs of the first round; 0 where there is nothing to choose.
+    epochs : tuple of int
+        For each cut, if it wins the first round: epochs of training to the end.
+    n_folds : tuple of int
+        And folds on which it is trained so, before all pictures are learned from.
     seconds : float
-        What all of it is expected to take.
+        What all of it is expected to take, if the dearest cut wins.
     budget : float
         What it was allowed to take, in seconds.
     """
 
     cuts: tuple[str, ...]
-    epochs: int
-    n_folds: int
+    short: int
+    epochs: tuple[int, ...]
+    n_folds: tuple[int, ...]
     seconds: float
     budget: float
 
@@ -132,7 +137,9 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
 def schedule(
     pace: Pace, n: int, budget: float, *, share: float, n_views: Callable[[int], float], folds: int = 5
 ) -> Schedule:
-    """Return what of fine-tuning fits ``budget`` seconds: long training of many cuts if it can be, else less.
+    """Return what of fine-tuning fits ``budget`` seconds: as many cuts as leave each of them time to be trained.
+
+    A first round tells the cuts apart in few epochs; what it leaves of the budget goes to the cut that wins.
 
     Parameters
     ----------
@@ -150,18 +157,28 @@ def schedule(
         Most folds.
     """
     cuts = tuple(pace.step)
-    for epochs, n_folds in LADDER:
-        for tried in range(len(cuts), 0, -1):
-            chosen, short = cuts[:tried], max(1, epochs // 2)
-            seconds = (share * min(n_folds, folds) + 1) * n * epochs * max(pace.step[cut] for cut in chosen)
-            if tried == 1:  # nothing to choose from: no first round
-                seconds += n * (1 + n_views(epochs)) * pace.view[cuts[0]]
-            else:
-                first = (cuts[0], *chosen)  # the highest cut twice, with either kind of views
-                seconds += sum(
-                    n * (share * short * pace.step[cut] + (1 + n_views(short)) * pace.view[cut]) for cut in first
-                )
-                seconds += n * (n_views(epochs) - n_views(short)) * max(pace.view[cut] for cut in chosen)
-            if seconds <= budget and (tried > 1 or len(cuts) == 1 or epochs <= LADDER[-1][0]):
-                return Schedule(chosen, epochs, min(n_folds, folds), seconds, budget)
-    return Schedule((), 0, 0, 0.0, budget)
+
+    def to_the_end(cut: str, epochs: int, n_folds: int, short: int) -> float:
+        shown = n_views(epochs) - n_views(short) if short else 1 + n_views(epochs)
+        return n * ((share * n_folds + 1) * epochs * pace.step[cut] + shown * pace.view[cut])
+
+    def plan(chosen: tuple[str, ...], short: int, ladder: Sequence[tuple[int, int]]) -> Schedule | None:
+        spent = 0.0
+        for cut in (cuts[0], *chosen) if short else ():  # the highest cut twice, with either kind of views
+            spent += n * (share * short * pace.step[cut] + (1 + n_views(short)) * pace.view[cut])
+        ends = []
+        for cut in chosen:
+            options = ((epochs, min(k, folds), to_the_end(cut, epochs, min(k, folds), short)) for epochs, k in ladder)
+            found = next((option for option in options if spent + option[2] <= budget), None)
+            if found is None:
+                return None
+            ends.append(found)
+        epochs, n_folds, seconds = zip(*ends, strict=True)
+        return Schedule(chosen, short, epochs, n_folds, spent + max(seconds), budget)
+
+    for tried in range(len(cuts), 1, -1):
+        for short in _SHORT:
+            if found := plan(cuts[:tried], short, LADDER):
+                return found
+    nothing = Schedule((), 0, (), (), 0.0, budget)
+    return (plan(cuts[:1], 0, (*LADDER, _LEAST)) if cuts else None) or nothing

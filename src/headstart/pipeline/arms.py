@@ -143,7 +143,7 @@ class Arms:
             fits = self.source.build is None and pace.within(room).size.get(WHOLE)
             if large and fits and epochs >= _SCRATCH_EPOCHS[0]:
                 epochs = min(epochs, _SCRATCH_EPOCHS[1])
-                over = Schedule((WHOLE,), epochs, 1, share * n * epochs * pace.step[WHOLE] / 4, budget)
+                over = Schedule((WHOLE,), 0, (epochs,), (1,), share * n * epochs * pace.step[WHOLE] / 4, budget)
             left = budget - (over.seconds if over else 0.0)
             plan = schedule(
                 pace.within(room), n, left, share=share, n_views=VIEWS.expected, folds=len(self.bench.folds)
@@ -194,4 +194,5 @@ def cuts_of(source: Source) -> tuple[str, ...]:
 
 
 def _schedule(values: dict[str, Any]) -> Schedule:
-    return Schedule(**{**values, "cuts": tuple(values["cuts"])})
+    lists: dict[str, Any] = {name: tuple(values[name]) for name in ("cuts", "epochs", "n_folds")}
+    return Schedule(**{**values, **lists})

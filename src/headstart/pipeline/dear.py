@@ -110,35 +110,36 @@ class FineTuning:
         if not plan.cuts:
             return None
         cut, crops = self._choose()
-        n_folds = len(self.bench.folds)
+        place, n_folds = plan.cuts.index(cut), len(self.bench.folds)
+        epochs = plan.epochs[place]
         table = np.full((len(self.bench.y), self.bench.n_classes), np.nan)
-        for fold in sorted({(1 + k) % n_folds for k in range(plan.n_folds)}):
+        for fold in sorted({(1 + k) % n_folds for k in range(plan.n_folds[place])}):
             _, test = self.bench.folds[fold]
-            table[test] = self._probabilities(cut, crops, fold, plan.epochs)
+            table[test] = self._probabilities(cut, crops, fold, epochs)
         from headstart.training.temperature import best_sharpness, sharpen
 
         seen = np.isfinite(table).all(axis=1)
         sharpness = best_sharpness(table[seen], self.bench.y[seen])
         table[seen] = sharpen(table[seen], sharpness)
         detail = (
-            f"{plan.epochs} epochs, rate {self.recipe.rate:g}, layer decay {self.recipe.layer_decay:g}, views "
+            f"{epochs} epochs, rate {self.recipe.rate:g}, layer decay {self.recipe.layer_decay:g}, views "
             f"{'cropped' if crops else 'of the whole picture'}"
         )
         name = f"fine-tuned from {cut} on" if cut else "fine-tuned, all of it"
         if self.probe is None:
             name, detail = "the same network from scratch", f"{detail}, {self.source.preprocessing.size[0]} pixels"
         kind: Kind = "target-only" if self.probe is None else "fine-tuned"
-        return Candidate(name, kind, table, lambda: self._make(cut, crops, sharpness), detail, linear=True)
+        return Candidate(name, kind, table, lambda: self._make(cut, crops, epochs, sharpness), detail, linear=True)
 
     def _choose(self) -> tuple[str, bool]:
-        """Return the cut and the kind of views that do best after half of the epochs on the first fold.
+        """Return the cut and the kind of views that do best on the first fold, in few epochs.
 
         Views are told apart above the highest cut, where training is cheap, and the cuts then with the better ones.
         """
         first, *others = self.plan.cuts
         if not others:
             return first, True
-        short = max(1, self.plan.epochs // 2)
+        short = self.plan.short
         for crops in (True, False):
             self._probabilities(first, crops, 0, short)
         crops = self._best().crops
@@ -201,7 +202,7 @@ class FineTuning:
             )  # fmt: skip
         return self._stores[cut, crops]
 
-    def _make(self, cut: str, crops: bool, sharpness: float) -> Model:
+    def _make(self, cut: str, crops: bool, epochs: int, sharpness: float) -> Model:
         """Train on the whole development part; the temperature goes into the classifier's weights."""
         from headstart.features.graph import LAST
         from headstart.finetuning.top import classifier_of
@@ -209,7 +210,7 @@ class FineTuning:
         from headstart.training import LogisticHead
 
         rows = np.arange(len(self.bench.y))
-        network: Any = self._train(cut, crops, rows, self.plan.epochs, self.folder / "final.ckpt", "all examples")
+        network: Any = self._train(cut, crops, rows, epochs, self.folder / "final.ckpt", "all examples")
         classifier = classifier_of(network)
         weight = classifier.weight.detach().numpy().astype(np.float64) * sharpness
         bias = classifier.bias.detach().numpy().astype(np.float64) * sharpness
