@@ -57,7 +57,7 @@ def fit(data: list[str], out: Path, cache: Path, *more: str) -> dict[str, Any]:
     return run
 
 
-def picture(figure: Any, path: Path, size: tuple[int, int] = (900, 640)) -> None:
+def picture(figure: Any, path: Path, size: tuple[int, int] = (900, 480)) -> None:
     """Draw a plotly figure into a PNG, by a headless Chromium."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
