@@ -4,7 +4,7 @@ Each cell trains what lies above one cut of Lite0 on four fifths of the target's
 probe and the same cached activations; macro-F1 is of the fifth left out. Forgetting is what the source's accuracy on
 ImageNet samples, with its old classifier, falls by. Test parts are not touched.
 
-    python benchmarks/rates.py SHARED [--keep FILE] [--pictures docs] [--write docs/rates.md]
+    python benchmarks/rates.py SHARED [--keep FILE] [--pictures docs] [--write FILE]
 """
 
 from __future__ import annotations
