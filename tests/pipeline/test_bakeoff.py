@@ -56,7 +56,7 @@ def test_of_equals_the_better_calibrated_is_taken():
     sure, honest = predictions(0.8, 0.999), predictions(0.8, 0.8)
     found = decide([candidate("sure", "frozen", sure), candidate("honest", "frozen", honest)], BENCH)
     assert found.winner == "honest" and found.lead.value == 0
-    assert "cannot be told from it" in found.headline()
+    assert "cannot be told from it (0.0 to 0.0 points)" in found.headline()
 
 
 def test_what_carries_nothing_over_is_left_to_the_verdict():

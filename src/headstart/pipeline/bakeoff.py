@@ -84,10 +84,10 @@ class BakeOff(Answer):
         sentence = f"{self.winner[0].upper()}{self.winner[1:]}: macro-F1 {best.macro_f1:.3f} out of fold"
         if self.lead is None:
             return f"{sentence}; nothing else was tried."
-        low, high = self.lead.low * 100, self.lead.high * 100
+        low, high = (round(end * 100, 1) for end in (self.lead.low, self.lead.high))
         if self.lead.low > 0:
             return f"{sentence}, {low:.1f} to {high:.1f} points above {self.runner_up}."
-        return f"{sentence}; {self.runner_up} cannot be told from it ({-high:.1f} to {-low:.1f} points)."
+        return f"{sentence}; {self.runner_up} cannot be told from it ({0 - high:.1f} to {0 - low:.1f} points)."
 
     def entry(self, name: str) -> Entry:
         """Return the entry of that name."""
