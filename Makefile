@@ -17,11 +17,16 @@ lint: .venv/.test
 	$(BIN)/ruff format --check .
 
 # Longer studies; each writes its table into BENCHMARKS.md. Nothing else should run on the machine.
-CLOTHING ?= ../shared/data/clothing
+SHARED ?= ../shared
+CLOTHING ?= $(SHARED)/data/clothing
 bench: .venv/.test
 	$(BIN)/python benchmarks/engine.py $(CLOTHING)/train --every 2 --rounds 4 --write BENCHMARKS.md
 	$(BIN)/python benchmarks/fit.py $(CLOTHING) --write BENCHMARKS.md
 	$(BIN)/python benchmarks/kill.py --write BENCHMARKS.md
+	$(BIN)/python benchmarks/epoch.py $(SHARED) --write BENCHMARKS.md
+	$(BIN)/python benchmarks/probe.py $(SHARED) --pictures docs --write docs/probe.md
+	$(BIN)/python benchmarks/verdict.py --pairs 200 --write BENCHMARKS.md
+	$(BIN)/python benchmarks/negative.py --write BENCHMARKS.md
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -142,8 +142,10 @@ class BakeOff(Answer):
                 )
             )
         figure.add_vline(x=0, line={"color": MUTED, "dash": "dot"})
-        styled(figure, height=80 + 34 * len(self.entries), x="points of macro-F1 over logistic on the last tap")
-        figure.update_yaxes(categoryorder="array", categoryarray=[entry.name for entry in self.entries][::-1])
+        styled(figure, height=80 + 34 * len(self.entries), x="points gained")
+        names = [entry.name for entry in self.entries]
+        broken = [name.replace(", ", ",<br>") for name in names]  # or a long name leaves a narrow page no room
+        figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], tickvals=names, ticktext=broken)
         return figure
 
 

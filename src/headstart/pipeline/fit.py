@@ -80,7 +80,8 @@ def fit(
         Seed of all that is random: same data, same seed, same machine, same result.
     strategy : {"linear", "frozen", "auto"}
         What is tried: a logistic head on the last tap; every head on frozen features of one source or several; or
-        those, fine-tuning from several stages on and starting over, with a verdict on whether transfer helped.
+        those, fine-tuning from several stages on and, for large targets, starting over; the latter two with a verdict
+        on whether transfer helped.
     budget : float, optional
         Minutes that training networks may take, with ``strategy="auto"``; by default what twelve epochs of plain
         fine-tuning of the whole network would take on this machine, and at most 20.

@@ -46,8 +46,9 @@ def _bakeoff(answer: BakeOff) -> Section:
 
     frame = answer.to_frame()
     why = (
-        f"Every candidate predicted the same {answer.n:,} development examples out of fold; groups and copies were "
-        "never torn apart, and the test part played no role. Taken is the one with the lowest log loss among those "
+        f"Compared on the {answer.n:,} development examples that every candidate which carries knowledge over "
+        "predicted out of fold; a gain is on all that it and the plain one predicted. Groups and copies were never "
+        "torn apart, and the test part played no role. Taken is the one with the lowest log loss among those "
         "whose macro-F1 lies within one standard error of the best."
     )
     figures = [
