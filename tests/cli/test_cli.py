@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -124,20 +126,20 @@ def test_the_switch_lets_unreadable_pictures_pass(tmp_path):
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(tmp_path):
-    import signal
-    import time
-
+    """At several instants: while a library is imported or exports a network, too."""
     command = [sys.executable, "-m", "headstart", "fit", str(_pictures(tmp_path / "d", {"a": 40, "b": 40}))]
-    process = subprocess.Popen(
-        [*command, "--out", str(tmp_path / "run")], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    while process.poll() is None and not (tmp_path / "run" / "plan.json").exists():
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate()
-    assert process.returncode == 130
-    assert "the same command goes on" in said and "Traceback" not in said
-    assert headstart("fit", tmp_path / "d", "--out", tmp_path / "run", "--quiet").returncode == 0
+    for wait in (0.0, 0.7, 1.4, 2.1):
+        run = tmp_path / f"run {wait}"
+        process = subprocess.Popen([*command, "--out", str(run)], stderr=subprocess.PIPE, text=True)
+        while process.poll() is None and not (run / "plan.json").exists():
+            time.sleep(0.05)
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert said.endswith("stopped; what was finished is kept, and the same command goes on from there\n")
+        assert "Traceback" not in said
+    assert headstart("fit", tmp_path / "d", "--out", tmp_path / "run 0.0", "--quiet").returncode == 0
 
 
 def test_import_is_light():

@@ -7,12 +7,14 @@ import warnings
 from pathlib import Path
 from typing import TextIO
 
+from headstart.cli.stopping import stop_at_once_on_interrupt
 from headstart.results import HeadstartError, HeadstartWarning
 from headstart.results.files import clear_storage_errors
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command. A person's mistake is one line on standard error and exit code 2, never a traceback."""
+    stop_at_once_on_interrupt()
     from rich.markup import escape
 
     from headstart.cli.app import app
