@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,8 @@ def surface(name: str, shared: Path, keep: Path) -> dict[str, Any]:
     cells["frozen"] = scores(bench.y[held], head.predict_proba(X[held]))["macro_f1"]
     recipe = Recipe()
     if "chosen" not in cells:
-        plan, _ = Arms(pictures, source, {}, {}, bench, choice, keep.parent / f"plan-{name}", 10**11)._plans(
-            None, False
-        )
+        with tempfile.TemporaryDirectory() as scratch:
+            plan, _ = Arms(pictures, source, {}, {}, bench, choice, Path(scratch), 10**11)._plans(None, False)
         cells["chosen"] = [recipe.rate, plan.epochs[plan.cuts.index(CUT)]]
     before = None
     for epochs in EPOCHS:
@@ -128,7 +128,7 @@ def main() -> None:
     """Train each cell that is not kept yet, draw and write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("shared", type=Path)
-    parser.add_argument("--keep", type=Path, default=Path("rates.json"))
+    parser.add_argument("--keep", type=Path, default=Path(__file__).parent / "rates.json")
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
