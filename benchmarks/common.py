@@ -74,6 +74,13 @@ def picture(figure: Any, path: Path, size: tuple[int, int] = (900, 480)) -> None
         )  # fmt: skip
 
 
+def publish(text: str, path: Path | None, section: str) -> None:
+    """Print ``text``, and put it into a Markdown file where one is given."""
+    print(text)
+    if path:
+        replace_section(path, section, text)
+
+
 def replace_section(path: Path, name: str, text: str) -> None:
     """Put ``text`` between the marks of section ``name`` in a Markdown file."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import fit, replace_section, solar_cells
+from common import fit, publish, solar_cells
 
 
 def row(seed: int, cache: Path) -> dict[str, Any]:
@@ -69,9 +69,7 @@ def main() -> None:
         lines.append(f"| {seed} | {one['accuracy']:.3f} | {one['macro_f1']:.3f} | {one['taken']} | {one['svm']:.3f} |")
     means = {name: np.mean([one[name] for one in kept.values()]) for name in ("accuracy", "macro_f1", "svm")}
     lines.append(f"| **mean** | **{means['accuracy']:.3f}** | {means['macro_f1']:.3f} | | {means['svm']:.3f} |")
-    print("\n".join(lines))
-    if options.write:
-        replace_section(options.write, "elpv", "\n".join(lines))
+    publish("\n".join(lines), options.write, "elpv")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import replace_section
+from common import publish
 
 SOURCE = "lite0"
 
@@ -171,9 +171,7 @@ def main() -> None:
             f"| {name} | {min(values):.{digits}f} | {np.median(values):.{digits}f} | {max(values):.{digits}f} |"
         )
     text = "\n".join(lines)
-    print(text)
-    if options.write:
-        replace_section(options.write, "engine", text)
+    publish(text, options.write, "engine")
 
 
 if __name__ == "__main__":

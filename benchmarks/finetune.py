@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from common import fit, grocery, replace_section, solar_cells
+from common import fit, grocery, publish, solar_cells
 
 KINDS = ("frozen", "auto")
 DATA = ("grocery", "clothing", "elpv", "twitter")
@@ -134,9 +134,7 @@ def main() -> None:
                 kept[f"{name} {seed}"] = side_by_side(name, seed, options.fastai, options.shared)
                 options.keep.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
     text = table(kept)
-    print(text)
-    if options.write:
-        replace_section(options.write, "finetune", text)
+    publish(text, options.write, "finetune")
 
 
 if __name__ == "__main__":

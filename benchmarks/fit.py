@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import fit, grocery, replace_section
+from common import fit, grocery, publish
 
 
 def main() -> None:
@@ -40,9 +40,7 @@ def main() -> None:
             f"| {seconds[1]:.0f} s | {second['times']['pictures_passed']} |"
         )
     text = "\n".join(lines)
-    print(text)
-    if options.write:
-        replace_section(options.write, "fit", text)
+    publish(text, options.write, "fit")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import command, fit, grocery, replace_section
+from common import command, fit, grocery, publish
 from safetensors import safe_open
 
 
@@ -98,9 +98,7 @@ def main() -> None:
         f"**{same} of {options.kills}** ended with the same weights, graph, predictions and decisions; of "
         f"{kept:,} shards that stood at the kill, those of **{again}** runs were computed again."
     )
-    print(text)
-    if options.write:
-        replace_section(options.write, "kill", text)
+    publish(text, options.write, "kill")
 
 
 if __name__ == "__main__":

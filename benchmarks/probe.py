@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import picture, replace_section
+from common import picture, publish
 from PIL import Image, ImageFilter, ImageOps
 from targets import targets
 
@@ -241,9 +241,7 @@ def main() -> None:
         text = calibrate(options.shared, options.sources, options.keep)
     else:
         text = curves(options.shared, options.sources[0], options.pictures)
-    print(text)
-    if options.write:
-        replace_section(options.write, "rule" if options.calibrate else "probe", text)
+    publish(text, options.write, "rule" if options.calibrate else "probe")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import picture, replace_section
+from common import picture, publish
 from targets import targets
 
 NAMES = ("Grocery-14", "ELPV")
@@ -138,9 +138,7 @@ def main() -> None:
         for name, cells in surfaces.items():
             picture(plot(cells), options.pictures / f"rates-{name.lower().replace(' ', '-')}.png", (1000, 440))
     text = table(surfaces)
-    print(text)
-    if options.write:
-        replace_section(options.write, "rates", text)
+    publish(text, options.write, "rates")
 
 
 if __name__ == "__main__":

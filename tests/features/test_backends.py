@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from headstart.features.backends import Choice, choose_backend, make_backend
 from headstart.sources import get
 
 FIRST_CALLS = """
-import sys, threading
+import os, sys, threading
 import numpy as np
 from headstart.features.backends import Choice, make_backend
 from headstart.sources import get
@@ -31,11 +32,11 @@ for thread in threads:
     thread.join(5)
 sys.stdout.write(str(len(done)))
 sys.stdout.flush()
-__import__("os")._exit(0)
+os._exit(0)  # past the threads that hang
 """
 
 
-def test_the_first_calls_may_come_at_once(cache_dir):
+def test_the_first_calls_may_come_at_once():
     """OpenVINO 2026.4 by itself hangs here: 15 times of 15."""
     make_backend(Choice("openvino", "cpu", ""), get("lite0"))  # writes the graph
     result = subprocess.run(
@@ -45,9 +46,7 @@ def test_the_first_calls_may_come_at_once(cache_dir):
 
 
 def test_the_trial_calls_an_engine_from_as_many_threads_as_the_engine_wants(monkeypatch, tmp_path):
-    import threading
-
-    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path))  # the tests share their trials otherwise
     called = {}
 
     class Fake:

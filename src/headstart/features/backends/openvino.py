@@ -60,6 +60,7 @@ class OpenVinoBackend:
         # OpenVINO 2026 sets itself up at the first call, and two first calls at once can wait for each other for ever:
         # one holds the interpreter's lock, the other the lock of C++ around a static variable.
         self(np.zeros((1, height, width, 3), np.uint8))
+        del self._requests.request  # this thread rarely calls again
 
     def __call__(self, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         n = len(pictures)
