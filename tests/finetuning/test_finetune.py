@@ -175,7 +175,8 @@ def test_a_schedule_spends_what_it_is_given():
     for cut in ("top", *one.cuts):
         expected += 800 * one.short * pace.step[cut] + 1000 * (1 + views(one.short)) * pace.view[cut]
     ends = [
-        1000 * (0.8 * k + 1) * epochs * pace.step[cut] + 1000 * (views(epochs) - views(one.short)) * pace.view[cut]
+        1000 * ((0.8 * k + 1) * epochs + 0.8 * one.short) * pace.step[cut]
+        + 1000 * (views(epochs) - views(one.short)) * pace.view[cut]
         for cut, epochs, k in zip(one.cuts, one.epochs, one.n_folds, strict=True)
     ]
     assert one.seconds == pytest.approx(expected + max(ends))

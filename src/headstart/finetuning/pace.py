@@ -160,7 +160,8 @@ def schedule(
 
     def to_the_end(cut: str, epochs: int, n_folds: int, short: int) -> float:
         shown = n_views(epochs) - n_views(short) if short else 1 + n_views(epochs)
-        return n * ((share * n_folds + 1) * epochs * pace.step[cut] + shown * pace.view[cut])
+        steps = (share * n_folds + 1) * epochs + share * short  # the cut that wins is tried at a second rate
+        return n * (steps * pace.step[cut] + shown * pace.view[cut])
 
     def plan(chosen: tuple[str, ...], short: int, ladder: Sequence[tuple[int, int]]) -> Schedule | None:
         spent = 0.0

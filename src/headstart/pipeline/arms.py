@@ -110,7 +110,7 @@ class Arms:
             more = self._common("scratch")
             arms.append(FineTuning(self._blank(), self.pictures, None, self.bench, starting_over, self.choice, **more))
         found = [candidate for arm in arms if (candidate := arm.run()) is not None]
-        rounds = [dataclasses.asdict(one) for one in arms[0].rounds]
+        rounds = [one.to_dict() for one in arms[0].rounds]
         return found, rounds, notes, sum(arm.n_passed for arm in arms)
 
     def _common(self, name: str = "tuning") -> dict[str, Any]:

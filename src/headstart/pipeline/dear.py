@@ -27,8 +27,28 @@ if TYPE_CHECKING:
     from headstart.sources import Source
 
 VIEWS = Views(n_views=4, refresh=0.25)
+_FAST = 1e-3  # the other rate that is tried
 Linear = tuple["NDArray[np.floating]", "NDArray[np.floating]"]
 Probe = Callable[["NDArray[np.int64]"], Linear]
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    cut : str
+        The lowest stage that is trained; ``""`` for the whole network.
+    crops : bool
+        Whether augmented views are crops, or show the whole picture.
+    rate : float
+        Peak learning rate of the stages.
+    """
+
+    cut: str
+    crops: bool
+    rate: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,21 +57,22 @@ class Round:
 
     Attributes
     ----------
-    cut : str
-        The lowest stage that was trained; ``""`` for the whole network.
-    crops : bool
-        Whether augmented views were crops, or showed the whole picture.
+    way : Way
     fold, epochs : int
     macro_f1, log_loss : float
         On the fold's test rows, the log loss after temperature scaling.
     """
 
-    cut: str
-    crops: bool
+    way: Way
     fold: int
     epochs: int
     macro_f1: float
     log_loss: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the round as one flat row."""
+        row = dataclasses.asdict(self)
+        return {**row.pop("way"), **row}
 
 
 class FineTuning:
@@ -109,80 +130,79 @@ class FineTuning:
         plan = self.plan
         if not plan.cuts:
             return None
-        cut, crops = self._choose()
-        place, n_folds = plan.cuts.index(cut), len(self.bench.folds)
+        way = self._choose()
+        place, n_folds = plan.cuts.index(way.cut), len(self.bench.folds)
         epochs = plan.epochs[place]
         table = np.full((len(self.bench.y), self.bench.n_classes), np.nan)
         for fold in sorted({(1 + k) % n_folds for k in range(plan.n_folds[place])}):
             _, test = self.bench.folds[fold]
-            table[test] = self._probabilities(cut, crops, fold, epochs)
+            table[test] = self._probabilities(way, fold, epochs)
         from headstart.training.temperature import best_sharpness, sharpen
 
         seen = np.isfinite(table).all(axis=1)
         sharpness = best_sharpness(table[seen], self.bench.y[seen])
         table[seen] = sharpen(table[seen], sharpness)
         detail = (
-            f"{epochs} epochs, rate {self.recipe.rate:g}, layer decay {self.recipe.layer_decay:g}, views "
-            f"{'cropped' if crops else 'of the whole picture'}"
+            f"{epochs} epochs, rate {way.rate:g}, layer decay {self.recipe.layer_decay:g}, views "
+            f"{'cropped' if way.crops else 'of the whole picture'}"
         )
-        name = f"fine-tuned from {cut} on" if cut else "fine-tuned, all of it"
+        name = f"fine-tuned from {way.cut} on" if way.cut else "fine-tuned, all of it"
         if self.probe is None:
             name, detail = "the same network from scratch", f"{detail}, {self.source.preprocessing.size[0]} pixels"
         kind: Kind = "target-only" if self.probe is None else "fine-tuned"
-        return Candidate(name, kind, table, lambda: self._make(cut, crops, epochs, sharpness), detail, linear=True)
+        return Candidate(name, kind, table, lambda: self._make(way, epochs, sharpness), detail, linear=True)
 
-    def _choose(self) -> tuple[str, bool]:
-        """Return the cut and the kind of views that do best on the first fold, in few epochs.
+    def _choose(self) -> Way:
+        """Return the way that does best on the first fold, in few epochs.
 
-        Views are told apart above the highest cut, where training is cheap, and the cuts then with the better ones.
+        Views are told apart above the highest cut, where training is cheap, the cuts then with the better ones, and
+        above the best of them two rates.
         """
         first, *others = self.plan.cuts
+        way = Way(first, True, self.recipe.rate)
         if not others:
-            return first, True
-        short = self.plan.short
-        for crops in (True, False):
-            self._probabilities(first, crops, 0, short)
-        crops = self._best().crops
-        for cut in others:
-            self._probabilities(cut, crops, 0, short)
-        return self._best(crops).cut, crops
+            return way
+        way = self._best([way, dataclasses.replace(way, crops=False)])
+        way = self._best([way, *(dataclasses.replace(way, cut=cut) for cut in others)])
+        return self._best([way, dataclasses.replace(way, rate=_FAST)])
 
-    def _best(self, crops: bool | None = None) -> Round:
+    def _best(self, ways: list[Way]) -> Way:
         from headstart.training.path import select
 
-        rounds = [found for found in self.rounds if crops in (None, found.crops)]
-        scores = np.array([found.macro_f1 for found in rounds])
-        losses = np.array([found.log_loss for found in rounds])
-        return rounds[int(select(scores, losses, len(self.bench.folds[0][1])))]
+        for way in ways:
+            if all(found.way != way for found in self.rounds):
+                self._probabilities(way, 0, self.plan.short)
+        found = [found for way in ways for found in self.rounds if found.way == way]
+        scores = np.array([one.macro_f1 for one in found])
+        losses = np.array([one.log_loss for one in found])
+        return found[int(select(scores, losses, len(self.bench.folds[0][1])))].way
 
-    def _probabilities(self, cut: str, crops: bool, fold: int, epochs: int) -> NDArray[np.float64]:
+    def _probabilities(self, way: Way, fold: int, epochs: int) -> NDArray[np.float64]:
         """Return what a network trained on a fold's training rows says of its test rows, and note its score."""
         from headstart.metrics import scores
         from headstart.training.temperature import best_sharpness, sharpen
 
         train, test = self.bench.folds[fold]
-        name = f"{_file_name(cut)}-{'crops' if crops else 'whole'}-{epochs}-{fold}"
+        name = f"{_file_name(way.cut)}-{'crops' if way.crops else 'whole'}-{way.rate:g}-{epochs}-{fold}"
         path = self.folder / f"{name}.npy"
         if path.is_file():
             found: NDArray[np.float64] = np.load(path, allow_pickle=False)
         else:
-            network = self._train(cut, crops, train, epochs, path.with_suffix(".ckpt"), f"fold {fold + 1}")
-            found = predict(network, self._store(cut, crops), test, device=self.choice.device)
+            network = self._train(way, train, epochs, path.with_suffix(".ckpt"), f"fold {fold + 1}")
+            found = predict(network, self._store(way), test, device=self.choice.device)
             _write_array(path, found)
         y = self.bench.y[test]
         score = scores(y, sharpen(found, best_sharpness(found, y)))
-        self.rounds.append(Round(cut, crops, fold, epochs, score["macro_f1"], score["log_loss"]))
+        self.rounds.append(Round(way, fold, epochs, score["macro_f1"], score["log_loss"]))
         return found
 
-    def _train(
-        self, cut: str, crops: bool, rows: NDArray[np.int64], epochs: int, checkpoint: Path, what: str
-    ) -> nn.Module:
+    def _train(self, way: Way, rows: NDArray[np.int64], epochs: int, checkpoint: Path, what: str) -> nn.Module:
         head = self.probe(rows) if self.probe else self._blank_head()
-        recipe = dataclasses.replace(self.recipe, epochs=epochs)
-        label = f"{self.source.name}: training {f'from {cut}' if cut else 'all'}, {what}"
+        recipe = dataclasses.replace(self.recipe, epochs=epochs, rate=way.rate)
+        label = f"{self.source.name}: training {f'from {way.cut}' if way.cut else 'all'}, {what}"
         with progress(label, epochs * len(rows), quiet=self.quiet) as advance:
             return fine_tune(
-                self._store(cut, crops), self.bench.y, rows, head, recipe, views=VIEWS, hold=self.probe is not None,
+                self._store(way), self.bench.y, rows, head, recipe, views=VIEWS, hold=self.probe is not None,
                 device=self.choice.device, seed=self.bench.seed, checkpoint=checkpoint, advance=advance,
             ).network  # fmt: skip
 
@@ -192,17 +212,17 @@ class FineTuning:
         width = classifier_of(self.source.network()).in_features
         return np.zeros((self.bench.n_classes, width)), np.zeros(self.bench.n_classes)
 
-    def _store(self, cut: str, crops: bool) -> CutActivations:
+    def _store(self, way: Way) -> CutActivations:
         from headstart.features.cut import CutActivations
 
-        if (cut, crops) not in self._stores:
-            self._stores[cut, crops] = CutActivations(
-                self.pictures, self.source, cut or None, self.choice, cache_size=self._limit, seed=self.bench.seed,
-                crops=crops,
+        if (way.cut, way.crops) not in self._stores:
+            self._stores[way.cut, way.crops] = CutActivations(
+                self.pictures, self.source, way.cut or None, self.choice, cache_size=self._limit, seed=self.bench.seed,
+                crops=way.crops,
             )  # fmt: skip
-        return self._stores[cut, crops]
+        return self._stores[way.cut, way.crops]
 
-    def _make(self, cut: str, crops: bool, epochs: int, sharpness: float) -> Model:
+    def _make(self, way: Way, epochs: int, sharpness: float) -> Model:
         """Train on the whole development part; the temperature goes into the classifier's weights."""
         from headstart.features.graph import LAST
         from headstart.finetuning.top import classifier_of
@@ -210,7 +230,7 @@ class FineTuning:
         from headstart.training import LogisticHead
 
         rows = np.arange(len(self.bench.y))
-        network: Any = self._train(cut, crops, rows, epochs, self.folder / "final.ckpt", "all examples")
+        network: Any = self._train(way, rows, epochs, self.folder / "final.ckpt", "all examples")
         classifier = classifier_of(network)
         weight = classifier.weight.detach().numpy().astype(np.float64) * sharpness
         bias = classifier.bias.detach().numpy().astype(np.float64) * sharpness
