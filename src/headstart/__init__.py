@@ -30,7 +30,18 @@ _WHERE = {
     "load_target": "headstart.data",
     "profile": "headstart.data.profile",
 }
-_ROOMS = {"data", "evaluation", "features", "finetuning", "metrics", "report", "results", "sources", "training"}
+_ROOMS = {
+    "data",
+    "evaluation",
+    "features",
+    "finetuning",
+    "metrics",
+    "report",
+    "results",
+    "sources",
+    "training",
+    "transferability",
+}
 
 __all__ = [
     "Activations",

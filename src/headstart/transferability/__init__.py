@@ -1,0 +1,24 @@
+"""Which source model? Scores on arrays, higher is better, each a function of features and labels."""
+
+from headstart.transferability.gbc import gbc
+from headstart.transferability.h_score import h_score
+from headstart.transferability.logme import logme
+from headstart.transferability.parc import parc
+from headstart.transferability.probes import knn_score, linear_probe_score
+from headstart.transferability.score import Score
+from headstart.transferability.transition import leep, nce, nleep
+from headstart.transferability.transrate import transrate
+
+__all__ = [
+    "Score",
+    "gbc",
+    "h_score",
+    "knn_score",
+    "leep",
+    "linear_probe_score",
+    "logme",
+    "nce",
+    "nleep",
+    "parc",
+    "transrate",
+]
