@@ -23,8 +23,8 @@ def gbc(
     """Return minus the sum of the Bhattacharyya coefficients of all ordered pairs of classes.
 
     Each class is a Gaussian on the features' principal components; the coefficient of two is exp(-D) with
-    ``D = (m - n)ᵀ Σ⁻¹ (m - n) / 8 + ½ log(|Σ| / √(|S| |T|))`` for N(m, S) and N(n, T), Σ = (S + T) / 2. A class of one example has the mean variance of
-    the others, and none varies by less than a millionth of the mean.
+    ``D = (m - n)ᵀ Σ⁻¹ (m - n) / 8 + ½ log(|Σ| / √(|S| |T|))`` for N(m, S) and N(n, T), Σ = (S + T) / 2. A class of
+    one example has the mean variance of the others, and none varies by less than a millionth of the mean.
 
     Parameters
     ----------
