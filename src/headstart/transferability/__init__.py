@@ -1,5 +1,14 @@
-"""Which source model? Scores on arrays, higher is better, each a function of features and labels."""
+"""Which source model? Scores on arrays, higher is better, and distances from the source's own data."""
 
+from headstart.transferability.distances import (
+    MeanSimilarity,
+    Sketch,
+    class_distance,
+    frechet_distance,
+    mean_similarity,
+    mmd,
+    sketch,
+)
 from headstart.transferability.gbc import gbc
 from headstart.transferability.h_score import h_score
 from headstart.transferability.logme import logme
@@ -10,15 +19,22 @@ from headstart.transferability.transition import leep, nce, nleep
 from headstart.transferability.transrate import transrate
 
 __all__ = [
+    "MeanSimilarity",
     "Score",
+    "Sketch",
+    "class_distance",
+    "frechet_distance",
     "gbc",
     "h_score",
     "knn_score",
     "leep",
     "linear_probe_score",
     "logme",
+    "mean_similarity",
+    "mmd",
     "nce",
     "nleep",
     "parc",
+    "sketch",
     "transrate",
 ]
