@@ -5,11 +5,13 @@ from headstart.metrics.counts import confusion
 from headstart.metrics.intervals import Interval, bootstrap, bootstrap_classes
 from headstart.metrics.paired import paired_gain
 from headstart.metrics.scores import METRICS, per_class, scores
+from headstart.metrics.sketch import Sketch, sketch
 
 __all__ = [
     "METRICS",
     "Calibration",
     "Interval",
+    "Sketch",
     "bootstrap",
     "bootstrap_classes",
     "calibrated_ece",
@@ -18,4 +20,5 @@ __all__ = [
     "paired_gain",
     "per_class",
     "scores",
+    "sketch",
 ]

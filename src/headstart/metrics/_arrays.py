@@ -35,3 +35,18 @@ def checked_codes(codes: ArrayLike, n_classes: int, name: str = "y") -> Codes:
             f"give class indices from 0 to {n_classes - 1}"
         )
     return result.astype(np.int64)
+
+
+def checked_rows(rows: ArrayLike, n: int, name: str) -> NDArray[np.floating]:
+    """Return ``rows`` as (n, d) finite floats; float32 stays float32, and nothing is copied that need not be."""
+    table = np.asarray(rows)
+    if table.dtype not in (np.float32, np.float64):
+        table = table.astype(np.float64)
+    if table.ndim != 2 or not table.shape[1]:
+        raise DataError(f"{name} have shape {table.shape}: give one row an example")
+    if len(table) != n:
+        raise DataError(f"{name} have {len(table):,} rows and labels {n:,}: give one label for each row")
+    good = np.isfinite(table).all(axis=1)
+    if not good.all():
+        raise DataError(f"{name} of row {int(np.flatnonzero(~good)[0])} are not all finite numbers")
+    return table

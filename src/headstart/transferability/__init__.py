@@ -2,12 +2,10 @@
 
 from headstart.transferability.distances import (
     MeanSimilarity,
-    Sketch,
     class_distance,
     frechet_distance,
     mean_similarity,
     mmd,
-    sketch,
 )
 from headstart.transferability.gbc import gbc
 from headstart.transferability.h_score import h_score
@@ -21,7 +19,6 @@ from headstart.transferability.transrate import transrate
 __all__ = [
     "MeanSimilarity",
     "Score",
-    "Sketch",
     "class_distance",
     "frechet_distance",
     "gbc",
@@ -35,6 +32,5 @@ __all__ = [
     "nce",
     "nleep",
     "parc",
-    "sketch",
     "transrate",
 ]

@@ -7,34 +7,10 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.metrics._arrays import checked_rows
+from headstart.metrics.sketch import Sketch
 from headstart.results import DataError
-from headstart.transferability.score import Floats, Score, checked_rows
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Sketch:
-    """A set of feature vectors, by its mean and its covariance ``factor.T @ factor``.
-
-    Attributes
-    ----------
-    mean : ndarray of float64, shape (d,)
-    factor : ndarray of float64, shape (r, d)
-        Principal directions, each as long as the standard deviation along it, the longest first.
-    variance : float
-        The trace of the whole covariance, of which ``factor`` may keep a part.
-    n : int
-        Vectors that were looked at.
-    """
-
-    mean: Floats
-    factor: Floats
-    variance: float
-    n: int
-
-    @property
-    def kept(self) -> float:
-        """Share of the variance that ``factor`` keeps."""
-        return float((self.factor**2).sum() / self.variance) if self.variance else 1.0
+from headstart.transferability.score import Floats, Score
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,21 +32,12 @@ class MeanSimilarity:
     relative: float
 
 
-def sketch(features: ArrayLike, *, rank: int | None = None) -> Sketch:
-    """Return mean and covariance of ``features`` (n, d), the latter to at most ``rank`` principal directions."""
-    rows = np.asarray(features)
-    X = checked_rows(rows, len(rows) if rows.ndim else 0, "features").astype(np.float64)
-    mean = X.mean(axis=0)
-    _, values, directions = np.linalg.svd((X - mean) / np.sqrt(len(X)), full_matrices=False)
-    kept = values[:rank, None] * directions[:rank]
-    return Sketch(mean, kept, float((values**2).sum()), len(X))
-
-
 def mean_similarity(source: Sketch, target: Sketch) -> MeanSimilarity:
     """Return how alike the average feature vectors of source and target are.
 
     Examples
     --------
+    >>> from headstart.metrics import sketch
     >>> a, b = sketch([[0.0, 1.0], [2.0, 1.0]]), sketch([[3.0, 1.0], [5.0, 1.0]])
     >>> mean_similarity(a, b)
     MeanSimilarity(cosine=0.8574929257125441, euclidean=3.0, relative=3.0)
@@ -105,6 +72,7 @@ def frechet_distance(source: Sketch, target: Sketch) -> float:
 
     Examples
     --------
+    >>> from headstart.metrics import sketch
     >>> a = sketch([[0.0], [2.0]])
     >>> round(frechet_distance(a, sketch([[3.0], [9.0]])), 9)  # (1 - 6)² + (1 - 3)²
     29.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headstart.transferability.score import ClassWeight, Floats, Labels, Score, checked_labels, checked_rows
+from headstart.metrics._arrays import checked_rows
+from headstart.transferability.score import ClassWeight, Floats, Labels, Score, checked_labels
 from headstart.transferability.spectrum import spectrum
 
 _LEAST = 1e-6  # of the mean variance: the least that a class varies by

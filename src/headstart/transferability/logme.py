@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from headstart.metrics._arrays import checked_rows
 from headstart.results import DataError
-from headstart.transferability.score import ClassWeight, Floats, Score, checked_labels, checked_rows
+from headstart.transferability.score import ClassWeight, Floats, Score, checked_labels
 from headstart.transferability.spectrum import spectrum
 
 _PER_DECADE = 4  # steps of the grid; the evidence bends no faster than a logistic curve of log(t)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headstart.transferability.score import ClassWeight, Floats, Score, checked_labels, checked_rows
+from headstart.metrics._arrays import checked_rows
+from headstart.transferability.score import ClassWeight, Floats, Score, checked_labels
 
 
 def parc(

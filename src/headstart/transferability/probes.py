@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from headstart.metrics._arrays import checked_rows
 from headstart.training.neighbours import nearest, votes
-from headstart.transferability.score import ClassWeight, Score, checked_labels, checked_rows
+from headstart.transferability.score import ClassWeight, Score, checked_labels
 from headstart.transferability.spectrum import spectrum
 
 _PENALTIES = np.logspace(-6, 2, 17)  # of the largest squared singular value

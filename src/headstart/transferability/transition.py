@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.metrics._arrays import checked_rows
 from headstart.results import DataError
-from headstart.transferability.score import ClassWeight, Floats, Labels, Score, checked_labels, checked_rows
+from headstart.transferability.score import ClassWeight, Floats, Labels, Score, checked_labels
 
 _PER_CLASS = 5  # components of the mixture, as in the paper
 _ENERGY = 0.8  # share of the variance that the principal components keep, as in the paper
