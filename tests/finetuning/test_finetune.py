@@ -158,7 +158,7 @@ def test_a_schedule_spends_what_it_is_given():
     views = Views(4, 0.25).expected
 
     def plan(budget, n=1000):
-        return schedule(pace, n, budget, share=0.8, n_views=views)
+        return schedule(pace, n, budget, share=0.8, n_views=views, n_rates=2)
 
     assert plan(1e6).cuts == ("top", "middle", "") and plan(1e6).epochs == (20, 20, 20)
     found = [plan(budget) for budget in (1.0, 30.0, 60.0, 100.0, 300.0, 1000.0, 3000.0, 1e5)]
@@ -175,8 +175,7 @@ def test_a_schedule_spends_what_it_is_given():
     for cut in ("top", *one.cuts):
         expected += 800 * one.short * pace.step[cut] + 1000 * (1 + views(one.short)) * pace.view[cut]
     ends = [
-        1000 * ((0.8 * k + 1) * epochs + 0.8 * one.short) * pace.step[cut]
-        + 1000 * (views(epochs) - views(one.short)) * pace.view[cut]
+        1000 * (0.8 * k * 2 + 1) * epochs * pace.step[cut] + 1000 * (views(epochs) - views(one.short)) * pace.view[cut]
         for cut, epochs, k in zip(one.cuts, one.epochs, one.n_folds, strict=True)
     ]
     assert one.seconds == pytest.approx(expected + max(ends))

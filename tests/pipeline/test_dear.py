@@ -13,44 +13,52 @@ Y = np.arange(400) % 4
 BENCH = Bench(Y, np.arange(400), stratified_group_folds(Y, np.arange(400), n_folds=5, random_state=0), 4, 0)
 
 
-def chosen(scores, cuts=("top", "middle", "low")):
-    """What is chosen where training from a cut, with cropped views or others, at a rate reaches these scores."""
-    plan = Schedule(cuts, 4, (8,) * len(cuts), (1,) * len(cuts), 0.0, 0.0)
-    arm = FineTuning(None, None, None, BENCH, plan, Choice("torch", "cpu", ""), folder=None, cache_size=0)
+def arm_of(scores, cuts=("top", "middle", "low")):
+    """Fine-tuning where training from a cut, with cropped views or others, at a rate reaches these scores."""
+    plan = Schedule(cuts, 4, (8,) * len(cuts), (2,) * len(cuts), 0.0, 0.0)
+    arm = FineTuning(
+        None, None, None, BENCH, plan, Choice("torch", "cpu", ""), folder=None, cache_size=0, rates=(SLOW, FAST)
+    )
+    arm.probe, arm.tried = lambda rows: None, []
 
     def score(way, fold, epochs):
-        found = scores[way.cut, way.crops, way.rate]
+        found = scores[way.cut, way.crops]
         arm.rounds.append(Round(way, fold, epochs, found, 1 - found))
+        arm.tried.append((way.cut, way.crops, way.rate, fold, epochs))
+        return np.full((len(BENCH.folds[fold][1]), 4), 0.25)
 
     arm._probabilities = score
-    way = arm._choose()
-    return (way.cut, way.crops, way.rate), arm.rounds
+    return arm
 
 
 SLOW, FAST = 3e-4, 1e-3
 
 
-@pytest.mark.parametrize(("fast", "rate"), [(0.97, FAST), (0.9, SLOW)])
-def test_views_are_told_apart_above_the_highest_cut_then_the_cuts_then_two_rates(fast, rate):
-    scores = {
-        ("top", True, SLOW): 0.8, ("top", False, SLOW): 0.9, ("middle", False, SLOW): 0.95, ("low", False, SLOW): 0.6,
-        ("middle", False, FAST): fast,
-    }  # fmt: skip
-    found, rounds = chosen(scores)
-    assert found == ("middle", False, rate)
-    assert [(one.way.cut, one.way.crops, one.way.rate) for one in rounds] == list(scores)
-    assert {(one.fold, one.epochs) for one in rounds} == {(0, 4)}
+def test_views_are_told_apart_above_the_highest_cut_then_the_cuts_and_each_rate_is_trained_to_the_end():
+    arm = arm_of({("top", True): 0.8, ("top", False): 0.9, ("middle", False): 0.95, ("low", False): 0.6})
+    found = arm.run()
+    tried = [("top", True), ("top", False), ("middle", False), ("low", False)]
+    ends = [("middle", False, rate, fold, 8) for rate in (SLOW, FAST) for fold in (1, 2)]
+    assert arm.tried == [(*way, SLOW, 0, 4) for way in tried] + ends
+    assert [one.name for one in found] == ["fine-tuned from middle on", "fine-tuned from middle on at 0.001"]
+    rows = np.concatenate([BENCH.folds[1][1], BENCH.folds[2][1]])
+    assert all(set(np.flatnonzero(np.isfinite(one.probabilities[:, 0]))) == set(rows) for one in found)
 
 
 @pytest.mark.parametrize("crops", [True, False])
 def test_of_the_cuts_only_those_with_the_chosen_views_compete(crops):
-    scores = {("top", crops, SLOW): 0.8, ("top", not crops, SLOW): 0.5, ("middle", crops, SLOW): 0.3}
-    scores |= {("low", crops, SLOW): 0.4, ("top", crops, FAST): 0.1}
-    assert chosen(scores)[0] == ("top", crops, SLOW)
+    arm = arm_of({("top", crops): 0.8, ("top", not crops): 0.5, ("middle", crops): 0.3, ("low", crops): 0.4})
+    assert arm._choose() == Way("top", crops, SLOW)
 
 
 def test_where_one_cut_fits_the_budget_nothing_is_tried_first():
-    assert chosen({}, cuts=("top",)) == (("top", True, SLOW), [])
+    arm = arm_of({("top", True): 0.5}, cuts=("top",))
+    assert [one.detail[:20] for one in arm.run()] == ["8 epochs, rate 0.000", "8 epochs, rate 0.001"]
+    assert {epochs for *_, epochs in arm.tried} == {8}
+
+
+def test_nothing_comes_of_a_budget_that_fits_nothing():
+    assert arm_of({}, cuts=()).run() == []
 
 
 def test_a_round_is_one_flat_row():

@@ -58,7 +58,7 @@ class Schedule:
     epochs : tuple of int
         For each cut, if it wins the first round: epochs of training to the end.
     n_folds : tuple of int
-        And folds on which it is trained so, before all pictures are learned from.
+        And folds on which it is trained so, at each rate, before all pictures are learned from.
     seconds : float
         What all of it is expected to take, if the dearest cut wins.
     budget : float
@@ -135,7 +135,14 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
 
 
 def schedule(
-    pace: Pace, n: int, budget: float, *, share: float, n_views: Callable[[int], float], folds: int = 5
+    pace: Pace,
+    n: int,
+    budget: float,
+    *,
+    share: float,
+    n_views: Callable[[int], float],
+    folds: int = 5,
+    n_rates: int = 1,
 ) -> Schedule:
     """Return what of fine-tuning fits ``budget`` seconds: as many cuts as leave each of them time to be trained.
 
@@ -155,12 +162,14 @@ def schedule(
         From epochs to the augmented views of a picture that are computed.
     folds : int
         Most folds.
+    n_rates : int
+        Rates at which the cut that wins is trained to the end.
     """
     cuts = tuple(pace.step)
 
     def to_the_end(cut: str, epochs: int, n_folds: int, short: int) -> float:
         shown = n_views(epochs) - n_views(short) if short else 1 + n_views(epochs)
-        steps = (share * n_folds + 1) * epochs + share * short  # the cut that wins is tried at a second rate
+        steps = (share * n_folds * n_rates + 1) * epochs
         return n * (steps * pace.step[cut] + shown * pace.view[cut])
 
     def plan(chosen: tuple[str, ...], short: int, ladder: Sequence[tuple[int, int]]) -> Schedule | None:

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 WHOLE = ""
 _DEPTHS = (0.25, 0.375, 0.5)  # shares of the stages, from the top, that are trained
-_EPOCHS_OF_PLAIN = 12  # the default budget: what so many epochs of plain fine-tuning of the whole network take
+_EPOCHS_OF_PLAIN = 16  # the default budget: what so many epochs of plain fine-tuning of the whole network take
 _LONGEST = 20 * 60.0
+_RATES = (3e-4, 1e-3)  # docs/rates.md: the first where the source is near, the second where it is far
+_SCRATCH_RATE = 2e-3
 _SCRATCH = 0.2  # share of the budget that starting over may take
 _SCRATCH_EPOCHS = (8, 60)  # fewer show nothing
 
@@ -109,15 +111,17 @@ class Arms:
         else:
             more = self._common("scratch")
             arms.append(FineTuning(self._blank(), self.pictures, None, self.bench, starting_over, self.choice, **more))
-        found = [candidate for arm in arms if (candidate := arm.run()) is not None]
+        found = [candidate for arm in arms for candidate in arm.run()]
         rounds = [one.to_dict() for one in arms[0].rounds]
         return found, rounds, notes, sum(arm.n_passed for arm in arms)
 
     def _common(self, name: str = "tuning") -> dict[str, Any]:
         from headstart.training.loop import Recipe
 
-        recipe = Recipe(rate=2e-3, head_rate=2e-3, layer_decay=1.0) if name == "scratch" else Recipe()
-        return {"folder": self.folder / name, "cache_size": self.cache_size, "recipe": recipe, "quiet": self.quiet}
+        common = {"folder": self.folder / name, "cache_size": self.cache_size, "quiet": self.quiet}
+        if name == "scratch":
+            return {**common, "rates": (_SCRATCH_RATE,), "recipe": Recipe(head_rate=_SCRATCH_RATE, layer_decay=1.0)}
+        return {**common, "rates": _RATES}
 
     def _blank(self) -> Source:
         from headstart.sources.card import Card
@@ -146,7 +150,13 @@ class Arms:
                 over = Schedule((WHOLE,), 0, (epochs,), (1,), share * n * epochs * pace.step[WHOLE] / 4, budget)
             left = budget - (over.seconds if over else 0.0)
             plan = schedule(
-                pace.within(room), n, left, share=share, n_views=VIEWS.expected, folds=len(self.bench.folds)
+                pace.within(room),
+                n,
+                left,
+                share=share,
+                n_views=VIEWS.expected,
+                folds=len(self.bench.folds),
+                n_rates=len(_RATES),
             )
             plan = dataclasses.replace(plan, budget=budget)
             write_json(path, [dataclasses.asdict(one) if one else None for one in (plan, over)])

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from headstart.sources import Source
 
 VIEWS = Views(n_views=4, refresh=0.25)
-_FAST = 1e-3  # the other rate that is tried
 Linear = tuple["NDArray[np.floating]", "NDArray[np.floating]"]
 Probe = Callable[["NDArray[np.int64]"], Linear]
 
@@ -94,8 +93,10 @@ class FineTuning:
         Engine and device.
     folder : Path
     cache_size : int
+    rates : tuple of float
+        Peak learning rates of the stages: the cut is chosen at the first, and trained to the end at each.
     recipe : Recipe
-        Rates and the rest; its epochs are the schedule's.
+        The rest; its epochs are the schedule's.
     quiet : bool
     """
 
@@ -110,12 +111,13 @@ class FineTuning:
         *,
         folder: Path,
         cache_size: int,
+        rates: tuple[float, ...],
         recipe: Recipe | None = None,
         quiet: bool = True,
     ) -> None:
         self.source, self.pictures, self.probe, self.bench = source, pictures, probe, bench
         self.plan, self.choice, self.folder, self.quiet = plan, choice, folder, quiet
-        self.recipe = recipe or Recipe()
+        self.rates, self.recipe = rates, recipe or Recipe()
         self.rounds: list[Round] = []
         self._limit = cache_size
         self._stores: dict[tuple[str, bool], CutActivations] = {}
@@ -125,20 +127,24 @@ class FineTuning:
         """Pictures that went through a prefix, each view counting."""
         return sum(store.n_passed for store in self._stores.values())
 
-    def run(self) -> Candidate | None:
-        """Return the candidate of the best cut, or ``None`` where nothing fits the budget."""
-        plan = self.plan
-        if not plan.cuts:
-            return None
+    def run(self) -> list[Candidate]:
+        """Return a candidate for each rate, trained from the best cut; none where nothing fits the budget."""
+        if not self.plan.cuts:
+            return []
         way = self._choose()
-        place, n_folds = plan.cuts.index(way.cut), len(self.bench.folds)
+        return [self._candidate(dataclasses.replace(way, rate=rate)) for rate in self.rates]
+
+    def _candidate(self, way: Way) -> Candidate:
+        """Return what training to the end gives, on other folds than the one that the cut was chosen on."""
+        from headstart.training.temperature import best_sharpness, sharpen
+
+        plan, n_folds = self.plan, len(self.bench.folds)
+        place = plan.cuts.index(way.cut)
         epochs = plan.epochs[place]
         table = np.full((len(self.bench.y), self.bench.n_classes), np.nan)
         for fold in sorted({(1 + k) % n_folds for k in range(plan.n_folds[place])}):
             _, test = self.bench.folds[fold]
             table[test] = self._probabilities(way, fold, epochs)
-        from headstart.training.temperature import best_sharpness, sharpen
-
         seen = np.isfinite(table).all(axis=1)
         sharpness = best_sharpness(table[seen], self.bench.y[seen])
         table[seen] = sharpen(table[seen], sharpness)
@@ -147,24 +153,26 @@ class FineTuning:
             f"{'cropped' if way.crops else 'of the whole picture'}"
         )
         name = f"fine-tuned from {way.cut} on" if way.cut else "fine-tuned, all of it"
+        kind: Kind = "fine-tuned"
         if self.probe is None:
-            name, detail = "the same network from scratch", f"{detail}, {self.source.preprocessing.size[0]} pixels"
-        kind: Kind = "target-only" if self.probe is None else "fine-tuned"
+            name, kind = "the same network from scratch", "target-only"
+            detail += f", {self.source.preprocessing.size[0]} pixels"
+        if way.rate != self.rates[0]:
+            name += f" at {way.rate:g}"
         return Candidate(name, kind, table, lambda: self._make(way, epochs, sharpness), detail, linear=True)
 
     def _choose(self) -> Way:
-        """Return the way that does best on the first fold, in few epochs.
+        """Return the cut and the kind of views that do best on the first fold, in few epochs, at the first rate.
 
-        Views are told apart above the highest cut, where training is cheap, the cuts then with the better ones, and
-        above the best of them two rates.
+        Views are told apart above the highest cut, where training is cheap, and the cuts then with the better ones.
+        Rates are not told apart here: a fast one needs more epochs to show what it gives.
         """
         first, *others = self.plan.cuts
-        way = Way(first, True, self.recipe.rate)
+        way = Way(first, True, self.rates[0])
         if not others:
             return way
         way = self._best([way, dataclasses.replace(way, crops=False)])
-        way = self._best([way, *(dataclasses.replace(way, cut=cut) for cut in others)])
-        return self._best([way, dataclasses.replace(way, rate=_FAST)])
+        return self._best([way, *(dataclasses.replace(way, cut=cut) for cut in others)])
 
     def _best(self, ways: list[Way]) -> Way:
         from headstart.training.path import select
@@ -183,8 +191,7 @@ class FineTuning:
         from headstart.training.temperature import best_sharpness, sharpen
 
         train, test = self.bench.folds[fold]
-        name = f"{_file_name(way.cut)}-{'crops' if way.crops else 'whole'}-{way.rate:g}-{epochs}-{fold}"
-        path = self.folder / f"{name}.npy"
+        path = self.folder / f"{_file_name(way, epochs)}-{fold}.npy"
         if path.is_file():
             found: NDArray[np.float64] = np.load(path, allow_pickle=False)
         else:
@@ -230,7 +237,9 @@ class FineTuning:
         from headstart.training import LogisticHead
 
         rows = np.arange(len(self.bench.y))
-        network: Any = self._train(way, rows, epochs, self.folder / "final.ckpt", "all examples")
+        network: Any = self._train(
+            way, rows, epochs, self.folder / f"{_file_name(way, epochs)}-all.ckpt", "all examples"
+        )
         classifier = classifier_of(network)
         weight = classifier.weight.detach().numpy().astype(np.float64) * sharpness
         bias = classifier.bias.detach().numpy().astype(np.float64) * sharpness
@@ -238,8 +247,9 @@ class FineTuning:
         return Model(((source, (LAST,)),), LogisticHead.from_arrays({"weight": weight, "bias": bias}))
 
 
-def _file_name(cut: str) -> str:
-    return cut.replace(".", "_") or "whole"
+def _file_name(way: Way, epochs: int) -> str:
+    cut = way.cut.replace(".", "_") or "whole"
+    return f"{cut}-{'crops' if way.crops else 'whole'}-{way.rate:g}-{epochs}"
 
 
 def _write_array(path: Path, array: NDArray[Any]) -> None:
