@@ -33,3 +33,5 @@ def test_packaged_sources_come_with_statistics_of_imagenet(name):
     assert found["last"].mean.shape == (1280,) and found["last"].mean.min() >= 0, "after a ReLU6 nothing is negative"
     assert 0.6 < found["last"].kept < 1
     assert stored_sketches(get(name, pretrained=False)) == {}
+    smaller = dataclasses.replace(get(name).preprocessing, size=(128, 128))
+    assert stored_sketches(dataclasses.replace(get(name), preprocessing=smaller)) == {}

@@ -23,7 +23,7 @@ _RANK = 256
 
 
 def stored_sketches(source: Source, folder: Path = FOLDER) -> dict[str, Sketch]:
-    """Return a sketch of the source's training data for each tap; nothing where none is shipped for these weights.
+    """Return a sketch of the source's own data for each tap; none where none is shipped for its weights and size.
 
     Only ``"last"`` has principal directions, the longest of them; the other taps have a mean and the variance of each
     feature. They were made from one picture of each class (``benchmarks/ranking/sketches.py``), and float16 keeps
@@ -34,7 +34,10 @@ def stored_sketches(source: Source, folder: Path = FOLDER) -> dict[str, Sketch]:
         return {}
     with np.load(path, allow_pickle=False) as stored:
         about = json.loads(str(stored["about"]))
-        if about["fingerprint"] != source.fingerprint:
+        if (
+            about["fingerprint"] != source.fingerprint
+            or about["preprocessing"]["size"] != source.preprocessing.to_dict()["size"]
+        ):
             return {}
         found = {}
         for tap in about["taps"]:
