@@ -1,7 +1,7 @@
 """LogME's speed beside the way it is usually written: an SVD of the feature matrix, then a fixed point class by class.
 
-N = 10,000 examples, D = 1,280 features, C = 100 classes, features that decay as those of a network do. Both take turns in
-one process; both give the same evidence, to the digits that are printed.
+N = 10,000 examples, D = 1,280 features, C = 100 classes, features that decay as those of a network do. Both take turns
+in one process; both give the same evidence, to the digits that are printed.
 
     python benchmarks/ranking/logme.py [--rounds 5] [--write BENCHMARKS.md]
 """
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from common import publish  # noqa: E402
+from common import publish
 
 N, D, C = 10_000, 1_280, 100
 _TOLERANCE = 1e-6  # relative change of t between two steps
