@@ -1,5 +1,6 @@
 """Which source model? Scores on arrays, higher is better, and distances from the source's own data."""
 
+from headstart.transferability.agreement import Agreement, agreement
 from headstart.transferability.distances import (
     MeanSimilarity,
     class_distance,
@@ -13,12 +14,15 @@ from headstart.transferability.logme import logme
 from headstart.transferability.parc import parc
 from headstart.transferability.probes import knn_score, linear_probe_score
 from headstart.transferability.score import Score
+from headstart.transferability.task2vec import task2vec, task_distance
 from headstart.transferability.transition import leep, nce, nleep
 from headstart.transferability.transrate import transrate
 
 __all__ = [
+    "Agreement",
     "MeanSimilarity",
     "Score",
+    "agreement",
     "class_distance",
     "frechet_distance",
     "gbc",
@@ -32,5 +36,7 @@ __all__ = [
     "nce",
     "nleep",
     "parc",
+    "task2vec",
+    "task_distance",
     "transrate",
 ]
