@@ -158,7 +158,7 @@ def test_a_schedule_spends_what_it_is_given():
     views = Views(4, 0.25).expected
 
     def plan(budget, n=1000):
-        return schedule(pace, n, budget, share=0.8, n_views=views, n_rates=2)
+        return schedule(pace, n, budget, share=0.8, n_views=views)
 
     assert plan(1e6).cuts == ("top", "middle", "") and plan(1e6).epochs == (20, 20, 20)
     found = [plan(budget) for budget in (1.0, 30.0, 60.0, 100.0, 300.0, 1000.0, 3000.0, 1e5)]
@@ -169,14 +169,16 @@ def test_a_schedule_spends_what_it_is_given():
     assert tried == sorted(tried) and set(tried) == {0, 1, 2, 3}
     assert all(one.epochs == tuple(sorted(one.epochs, reverse=True)) for one in found), "the dearer, the shorter"
     assert plan(300.0, n=10).epochs == (20, 20, 20), "few pictures afford all"
+    pairs = {pair for one in found for pair in zip(one.epochs, one.n_rates, strict=True)}
+    assert {rates for epochs, rates in pairs if epochs < 12} == {1} and {r for e, r in pairs if e > 12} == {2}
 
     one = plan(300.0)
     expected = 0.0
     for cut in ("top", *one.cuts):
         expected += 800 * one.short * pace.step[cut] + 1000 * (1 + views(one.short)) * pace.view[cut]
     ends = [
-        1000 * (0.8 * k * 2 + 1) * epochs * pace.step[cut] + 1000 * (views(epochs) - views(one.short)) * pace.view[cut]
-        for cut, epochs, k in zip(one.cuts, one.epochs, one.n_folds, strict=True)
+        1000 * (0.8 * k * r + 1) * epochs * pace.step[cut] + 1000 * (views(epochs) - views(one.short)) * pace.view[cut]
+        for cut, epochs, k, r in zip(one.cuts, one.epochs, one.n_folds, one.n_rates, strict=True)
     ]
     assert one.seconds == pytest.approx(expected + max(ends))
     assert not schedule(pace.within(5), 1000, 1e6, share=0.8, n_views=views).cuts

@@ -13,9 +13,9 @@ Y = np.arange(400) % 4
 BENCH = Bench(Y, np.arange(400), stratified_group_folds(Y, np.arange(400), n_folds=5, random_state=0), 4, 0)
 
 
-def arm_of(scores, cuts=("top", "middle", "low")):
+def arm_of(scores, cuts=("top", "middle", "low"), rates=2):
     """Fine-tuning where training from a cut, with cropped views or others, at a rate reaches these scores."""
-    plan = Schedule(cuts, 4, (8,) * len(cuts), (2,) * len(cuts), 0.0, 0.0)
+    plan = Schedule(cuts, 4, (8,) * len(cuts), (2,) * len(cuts), (rates,) * len(cuts), 0.0, 0.0)
     arm = FineTuning(
         None, None, None, BENCH, plan, Choice("torch", "cpu", ""), folder=None, cache_size=0, rates=(SLOW, FAST)
     )
@@ -55,6 +55,11 @@ def test_where_one_cut_fits_the_budget_nothing_is_tried_first():
     arm = arm_of({("top", True): 0.5}, cuts=("top",))
     assert [one.detail[:20] for one in arm.run()] == ["8 epochs, rate 0.000", "8 epochs, rate 0.001"]
     assert {epochs for *_, epochs in arm.tried} == {8}
+
+
+def test_a_schedule_of_one_rate_has_one_candidate():
+    (found,) = arm_of({("top", True): 0.5}, cuts=("top",), rates=1).run()
+    assert found.name == "fine-tuned from top on" and "rate 0.0003" in found.detail
 
 
 def test_nothing_comes_of_a_budget_that_fits_nothing():

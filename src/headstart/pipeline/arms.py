@@ -147,16 +147,10 @@ class Arms:
             fits = self.source.build is None and pace.within(room).size.get(WHOLE)
             if large and fits and epochs >= _SCRATCH_EPOCHS[0]:
                 epochs = min(epochs, _SCRATCH_EPOCHS[1])
-                over = Schedule((WHOLE,), 0, (epochs,), (1,), share * n * epochs * pace.step[WHOLE] / 4, budget)
+                over = Schedule((WHOLE,), 0, (epochs,), (1,), (1,), share * n * epochs * pace.step[WHOLE] / 4, budget)
             left = budget - (over.seconds if over else 0.0)
             plan = schedule(
-                pace.within(room),
-                n,
-                left,
-                share=share,
-                n_views=VIEWS.expected,
-                folds=len(self.bench.folds),
-                n_rates=len(_RATES),
+                pace.within(room), n, left, share=share, n_views=VIEWS.expected, folds=len(self.bench.folds)
             )
             plan = dataclasses.replace(plan, budget=budget)
             write_json(path, [dataclasses.asdict(one) if one else None for one in (plan, over)])
@@ -204,5 +198,5 @@ def cuts_of(source: Source) -> tuple[str, ...]:
 
 
 def _schedule(values: dict[str, Any]) -> Schedule:
-    lists: dict[str, Any] = {name: tuple(values[name]) for name in ("cuts", "epochs", "n_folds")}
+    lists: dict[str, Any] = {name: tuple(values[name]) for name in ("cuts", "epochs", "n_folds", "n_rates")}
     return Schedule(**{**values, **lists})

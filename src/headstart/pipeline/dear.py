@@ -94,7 +94,8 @@ class FineTuning:
     folder : Path
     cache_size : int
     rates : tuple of float
-        Peak learning rates of the stages: the cut is chosen at the first, and trained to the end at each.
+        Peak learning rates of the stages: the cut is chosen at the first, and trained to the end at as many as the
+        schedule says.
     recipe : Recipe
         The rest; its epochs are the schedule's.
     quiet : bool
@@ -128,11 +129,12 @@ class FineTuning:
         return sum(store.n_passed for store in self._stores.values())
 
     def run(self) -> list[Candidate]:
-        """Return a candidate for each rate, trained from the best cut; none where nothing fits the budget."""
+        """Return a candidate for each rate that the budget allows, trained from the best cut."""
         if not self.plan.cuts:
             return []
         way = self._choose()
-        return [self._candidate(dataclasses.replace(way, rate=rate)) for rate in self.rates]
+        rates = self.rates[: self.plan.n_rates[self.plan.cuts.index(way.cut)]]
+        return [self._candidate(dataclasses.replace(way, rate=rate)) for rate in rates]
 
     def _candidate(self, way: Way) -> Candidate:
         """Return what training to the end gives, on other folds than the one that the cut was chosen on."""
