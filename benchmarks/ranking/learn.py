@@ -23,9 +23,8 @@ from common import publish
 
 from headstart.transferability import agreement
 from headstart.transferability.combine import combined, learn_weights
-from headstart.transferability.evidence import OF_FEATURES
+from headstart.transferability.evidence import SCORES
 
-SCORES = (*OF_FEATURES, "leep", "nce")
 STATIC: dict[str, Mapping[str, float]] = {
     "published accuracy": {"lite0": 0.751, "lite1": 0.767, "lite2": 0.776, "mobilenetv2": 0.719},
     "number of weights": {

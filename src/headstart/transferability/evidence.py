@@ -17,7 +17,7 @@ from headstart.transferability.transition import leep, nce, nleep
 from headstart.transferability.transrate import transrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ OF_FEATURES: dict[str, Callable[..., Score]] = {
     "logme": logme, "h_score": h_score, "nleep": nleep, "gbc": gbc, "transrate": transrate, "parc": parc,
     "knn": knn_score, "linear_probe": linear_probe_score,
 }  # fmt: skip
+SCORES = (*OF_FEATURES, "leep", "nce")
 
 
 def classifier_rows(source: Source) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -53,6 +54,7 @@ def scores(
     classifier: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     *,
     class_weight: ClassWeight = None,
+    names: Sequence[str] = SCORES,
 ) -> dict[str, Score]:
     """Return every score of a source on a target.
 
@@ -64,15 +66,21 @@ def scores(
     classifier : tuple of ndarray, optional
         The source's own, see :func:`classifier_rows`. Without it there is no ``leep`` and no ``nce``.
     class_weight : {"balanced"}, optional
+    names : sequence of str
+        The scores wanted.
     """
-    found = {name: score(last, labels, class_weight=class_weight) for name, score in OF_FEATURES.items()}
-    if classifier is not None:
+    found = {
+        name: score(last, labels, class_weight=class_weight) for name, score in OF_FEATURES.items() if name in names
+    }
+    if classifier is not None and {"leep", "nce"} & set(names):
         from scipy.special import softmax
 
         weight, bias = classifier
         probabilities = softmax(last @ weight.T + bias, axis=1)
-        found["leep"] = leep(probabilities, labels, class_weight=class_weight)
-        found["nce"] = nce(probabilities.argmax(axis=1), labels, class_weight=class_weight)
+        if "leep" in names:
+            found["leep"] = leep(probabilities, labels, class_weight=class_weight)
+        if "nce" in names:
+            found["nce"] = nce(probabilities.argmax(axis=1), labels, class_weight=class_weight)
     return found
 
 

@@ -110,4 +110,4 @@ def how_many(first: Sequence[float], sure: float = 0.95) -> int:
     (3, 1)
     """
     shares = np.cumsum(np.sort(np.asarray(first, dtype=np.float64))[::-1])
-    return int(min(len(shares), np.searchsorted(shares, sure - 1e-9) + 1))
+    return min(len(shares), int((shares < sure - 1e-9).sum()) + 1)

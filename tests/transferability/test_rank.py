@@ -1,0 +1,60 @@
+"""A ranking of small networks on drawn pictures: what knows the classes stands before what does not."""
+
+import json
+
+import numpy as np
+import pytest
+
+from headstart.results import DataError
+from headstart.sources import Preprocessing, Source, from_module
+from headstart.sources.card import Card
+from headstart.transferability.rank import rank
+
+WEIGHTS = {"linear_probe": 0.6, "knn": 0.39, "nleep": 0.01}
+
+
+def small(name, seed, accuracy=None):
+    card = Card("mobilenetv3_small_050", "nothing", n_classes=10, n_parameters=seed, accuracy=accuracy)
+    return Source(name, card, Preprocessing((32, 32)), seed=seed)
+
+
+@pytest.fixture(scope="module")
+def shelf():
+    """A network that sees, and two whose last tap says the same of every picture."""
+    import torch
+
+    def blinded(name, accuracy):
+        network = small(name, 1).network()
+        with torch.no_grad():
+            network.conv_head.weight.zero_()
+        return from_module(
+            network, Preprocessing((32, 32)), name=name, card=Card("blind", "?", n_classes=10, accuracy=accuracy)
+        )
+
+    return [blinded("blind", 0.9), small("seeing", 7, 0.3), blinded("blind too", None)]
+
+
+def test_the_source_that_knows_the_classes_is_first(photos, shelf):
+    found = rank(photos, shelf, weights=WEIGHTS)
+    assert found.best == "seeing" and found.sources[0].placement.rank == 1 and found.sources[0].placement.first > 0.9
+    assert found.confirmed == 1 and found.sources[0].tap is not None and found.sources[1].tap is None
+    assert found.picks == {"the largest": "seeing", "the most accurate on its own task": "blind"}
+    assert "Start from seeing" in found.headline() and "on its own task would take blind" in found.headline()
+    frame = found.to_frame()
+    assert frame.index[0] == "seeing" and frame.loc["seeing", "macro-F1"] > 0.5
+    assert (frame["low"] <= frame["combined"] + 1e-9).all() and (frame["combined"] <= frame["high"] + 1e-9).all()
+    json.dumps(found.to_dict(), allow_nan=False)
+    again = rank(photos, shelf, weights=WEIGHTS)
+    assert [one.placement for one in again.sources] == [one.placement for one in found.sources]
+
+
+def test_of_many_pictures_a_sample_is_looked_at_and_said(photos, shelf):
+    found = rank(photos, shelf[:2], weights=WEIGHTS, most=30)
+    assert found.n < 60 and found.n_left_out > 0 and "a stratified sample" in found.warnings[0]
+
+
+def test_bad_input(photos, shelf):
+    with pytest.raises(DataError, match="at least two sources"):
+        rank(photos, shelf[:1], weights=WEIGHTS)
+    with pytest.raises(DataError, match="no pictures to pass"):
+        rank((np.random.default_rng(0).normal(size=(40, 3)), ["a", "b"] * 20), shelf, weights=WEIGHTS)
