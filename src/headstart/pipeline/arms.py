@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WHOLE = ""
 _DEPTHS = (0.25, 0.375, 0.5)  # shares of the stages, from the top, that are trained
-_EPOCHS_OF_PLAIN = 16  # the default budget: what so many epochs of plain fine-tuning of the whole network take
+_EPOCHS_OF_PLAIN = 14  # the default budget: what so many epochs of plain fine-tuning of the whole network take
 _LONGEST = 20 * 60.0
 _RATES = (3e-4, 1e-3)  # docs/rates.md: the first where the source is near, the second where it is far
 _SCRATCH_RATE = 2e-3

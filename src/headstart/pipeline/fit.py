@@ -83,7 +83,7 @@ def fit(
         those, fine-tuning from several stages on and, for large targets, starting over; the latter two with a verdict
         on whether transfer helped.
     budget : float, optional
-        Minutes that training networks may take, with ``strategy="auto"``; by default what sixteen epochs of plain
+        Minutes that training networks may take, with ``strategy="auto"``; by default what fourteen epochs of plain
         fine-tuning of the whole network would take on this machine, and at most 20.
     max_unreadable : float
         Share of the pictures that may be unreadable.
