@@ -44,6 +44,8 @@ def test_the_source_that_knows_the_classes_is_first(photos, shelf):
     assert frame.index[0] == "seeing" and frame.loc["seeing", "macro-F1"] > 0.5
     assert (frame["low"] <= frame["combined"] + 1e-9).all() and (frame["combined"] <= frame["high"] + 1e-9).all()
     json.dumps(found.to_dict(), allow_nan=False)
+    figure = found.plot()
+    assert list(figure.data[0].y)[-1] == "seeing" and "best on 100%" in figure.layout.annotations[-1].text
     again = rank(photos, shelf, weights=WEIGHTS)
     assert [one.placement for one in again.sources] == [one.placement for one in found.sources]
 

@@ -17,6 +17,7 @@ from headstart.transferability.placement import Placement
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+    from plotly.graph_objects import Figure
 
     from headstart.sources import Source
 
@@ -129,6 +130,12 @@ class Ranking(Answer):
             for one in self.sources
         ]
         return pd.DataFrame(rows).set_index("source")
+
+    def plot(self) -> Figure:
+        """Return the combined scores with their intervals, and what was confirmed."""
+        from headstart.transferability.plots import ranking_bars
+
+        return ranking_bars(self)
 
 
 def rank(
