@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import kendalltau
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common import publish
@@ -32,6 +33,7 @@ STATIC: dict[str, Mapping[str, float]] = {
         "clothing": 4.65, "random": 4.65,
     },
 }  # fmt: skip
+TAIL = " long tail"
 Cells = dict[tuple[str, str, int], dict[str, Any]]
 
 
@@ -101,6 +103,34 @@ def rankings(table: Table) -> dict[str, Any]:
     return {**found, "mean rank elsewhere": mean_rank, **{name: static(known) for name, known in STATIC.items()}}
 
 
+def under_imbalance(cells: Cells, table: Table) -> list[str]:
+    """Return lines on how far the order of the sources moves where the same classes get a long tail."""
+    pairs = [(one[: -len(TAIL)], one) for one in table.targets if one.endswith(TAIL)]
+    rows = {}
+    for name in SCORES:
+        moved = []
+        for kind in ("scores", "balanced"):
+            found = []
+            for even, tail in pairs:
+                for seed in table.seeds:
+                    both = [
+                        [cells[target, one, seed][kind].get(name) for one in table.sources] for target in (even, tail)
+                    ]
+                    known = [row for row, value in enumerate(both[0]) if value is not None]
+                    found.append(kendalltau(*([values[row] for row in known] for values in both)).statistic)
+            moved.append(float(np.mean(found)))
+        rows[name] = moved
+    means = np.mean(list(rows.values()), axis=0)
+    lines = ["| score | plain | balanced |", "|---|---|---|"]
+    lines += [f"| {name} | {plain:.2f} | {balanced:.2f} |" for name, (plain, balanced) in rows.items()]
+    return [
+        f"Kendall τ between the order of the sources on {', '.join(even for even, _ in pairs)} and on the same with a "
+        f"long tail (1:50): {means[0]:.2f} by the plain scores, {means[1]:.2f} by the balanced ones, means over scores.",
+        "",
+        *lines,
+    ]
+
+
 def interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return 95 % ends of the mean over targets, by a bootstrap over targets."""
     rng = np.random.default_rng(0)
@@ -146,6 +176,7 @@ def main() -> None:
         "Weights: " + ", ".join(f"{name} {value:.2f}" for name, value in weights.items() if value > 0.005) + ".",
     ]
     publish("\n".join(lines), options.write, "ranking")
+    publish("\n".join(under_imbalance(cells, table)), options.write, "imbalance")
     if options.ship:
         options.ship.write_text(json.dumps({"truth": options.truth, "weights": weights}, indent=1) + "\n")
 
