@@ -125,7 +125,7 @@ def under_imbalance(cells: Cells, table: Table) -> list[str]:
     lines += [f"| {name} | {plain:.2f} | {balanced:.2f} |" for name, (plain, balanced) in rows.items()]
     return [
         f"Kendall τ between the order of the sources on {', '.join(even for even, _ in pairs)} and on the same with a "
-        f"long tail (1:50): {means[0]:.2f} by the plain scores, {means[1]:.2f} by the balanced ones, means over scores.",
+        f"long tail (1:50): {means[0]:.2f} by the plain scores, {means[1]:.2f} by the balanced ones (means).",
         "",
         *lines,
     ]
