@@ -63,6 +63,7 @@ def test_what_carries_nothing_over_is_left_to_the_verdict():
     scratch = candidate("scratch", "target-only", predictions(0.95, seed=3))
     found = decide([candidate("plain", "frozen", predictions(0.7, seed=1)), scratch], BENCH)
     assert (found.winner, found.runner_up) == ("plain", "scratch") and found.lead.high < 0
+    assert "points better: see the verdict" in found.headline()
     assert set(found.to_frame()["kind"]) == {"frozen", "target-only"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from headstart.pipeline.candidates import Bench, Candidate
+
+_LETTERS = 34  # of a line beside the plot: a longer one leaves a narrow page no room
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,8 @@ class BakeOff(Answer):
         low, high = (round(end * 100, 1) for end in (self.lead.low, self.lead.high))
         if self.lead.low > 0:
             return f"{sentence}, {low:.1f} to {high:.1f} points above {self.runner_up}."
+        if self.lead.high < 0:
+            return f"{sentence}; {self.runner_up} is {0 - high:.1f} to {0 - low:.1f} points better: see the verdict."
         return f"{sentence}; {self.runner_up} cannot be told from it ({0 - high:.1f} to {0 - low:.1f} points)."
 
     def entry(self, name: str) -> Entry:
@@ -142,9 +147,10 @@ class BakeOff(Answer):
                 )
             )
         figure.add_vline(x=0, line={"color": MUTED, "dash": "dot"})
-        styled(figure, height=80 + 34 * len(self.entries), x="points gained")
         names = [entry.name for entry in self.entries]
-        broken = [name.replace(", ", ",<br>") for name in names]  # or a long name leaves a narrow page no room
+        broken = ["<br>".join(textwrap.wrap(name, _LETTERS)) for name in names]
+        lines = max(2, *(text.count("<br>") + 1 for text in broken))
+        styled(figure, height=80 + 19 * lines * len(names), x="points gained")
         figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], tickvals=names, ticktext=broken)
         return figure
 

@@ -68,7 +68,8 @@ def _bakeoff(answer: BakeOff) -> Section:
         ),
     ]
     if answer.rounds:
-        table = pd.DataFrame([{**one, "cut": one["cut"] or "the whole network"} for one in answer.rounds])
+        shown = [{**one, "cut": one["cut"] or "the whole network", "rate": f"{one['rate']:g}"} for one in answer.rounds]
+        table = pd.DataFrame(shown)
         blocks.append(Details("The rounds of fine-tuning", [Table(table.set_index("cut"))]))
     if answer.notes:
         blocks.append(Notes("What was not tried", list(answer.notes)))
