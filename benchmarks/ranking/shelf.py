@@ -1,4 +1,4 @@
-"""The sources of the truth table: packaged ones, a checkpoint, three of our own, random weights; all at 128 pixels.
+"""The sources of the truth table: packaged ones, a checkpoint, three of our own, random weights; all at 112 pixels.
 
 Our own are Lite0 networks: one learned Fashion-MNIST from random weights, two were fine-tuned from ImageNet until
 little of it was left (all layers, a rate at which the source is forgotten, docs/rates.md): on one style of emoji, and
@@ -20,13 +20,13 @@ from targets import fashion
 from headstart.data import Target, load_target
 from headstart.sources import Source, get
 
-SIDE = 128
+SIDE = 112
 EPOCHS = 8
 ARCHITECTURE = "tf_efficientnet_lite0"
 
 
 def small(source: Source) -> Source:
-    """Return the source with pictures of 128 pixels."""
+    """Return the source with pictures of 112 pixels."""
     return dataclasses.replace(source, preprocessing=dataclasses.replace(source.preprocessing, size=(SIDE, SIDE)))
 
 

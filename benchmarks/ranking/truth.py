@@ -1,8 +1,8 @@
 """The truth table: how good each source really is on each target, and what every score says beforehand.
 
-Eight sources (``shelf.py``) on nine targets of at most 400 training pictures, three seeds: each seed is another sample
-of the training part; test pictures are the same. All at 128 pixels, so that it can be afforded. Frozen: a logistic head
-on the last tap, its penalty chosen out of fold. Fine-tuned: all layers, from that head, eight epochs of whole views.
+Eight sources (``shelf.py``) on nine targets of at most 300 training pictures, three seeds: each seed is another sample
+of the training part; test pictures are the same. All at 112 pixels, so that it can be afforded. Frozen: a logistic head
+on the last tap, its penalty chosen out of fold. Fine-tuned: all layers, from that head, six epochs of whole views.
 Scores see the training sample only. Each cell is kept in a file as soon as it is there; nothing is chosen on a test
 part.
 
@@ -30,7 +30,7 @@ from targets import targets
 from headstart.data import Target, load_target
 from headstart.data.splits import sample_rows, stratified_group_folds
 
-N, N_TEST, SEEDS, EPOCHS = 400, 600, (0, 1, 2), 8
+N, N_TEST, SEEDS, EPOCHS = 300, 600, (0, 1, 2), 6
 TAIL = 50  # times the largest class is larger than the smallest
 Data = tuple[Target, np.ndarray, np.ndarray]  # rows to sample from, rows to test on
 
