@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from headstart.pipeline.fit import fit
     from headstart.pipeline.run import Run, load
     from headstart.results import HeadstartError, HeadstartWarning
+    from headstart.transferability.rank import rank
+    from headstart.transferability.ranking import Ranking
 
 __version__ = "0.1.0"
 
@@ -21,6 +23,7 @@ _WHERE = {
     "HeadstartError": "headstart.results",
     "HeadstartWarning": "headstart.results",
     "Profile": "headstart.data.profile",
+    "Ranking": "headstart.transferability.ranking",
     "Run": "headstart.pipeline.run",
     "Target": "headstart.data",
     "TransferClassifier": "headstart.pipeline.classifier",
@@ -29,6 +32,7 @@ _WHERE = {
     "load": "headstart.pipeline.run",
     "load_target": "headstart.data",
     "profile": "headstart.data.profile",
+    "rank": "headstart.transferability.rank",
 }
 _ROOMS = {
     "data",
@@ -48,6 +52,7 @@ __all__ = [
     "HeadstartError",
     "HeadstartWarning",
     "Profile",
+    "Ranking",
     "Run",
     "Target",
     "TransferClassifier",
@@ -57,6 +62,7 @@ __all__ = [
     "load",
     "load_target",
     "profile",
+    "rank",
 ]
 
 

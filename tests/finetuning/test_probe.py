@@ -208,7 +208,7 @@ def test_where_to_cut_and_what_is_said(found):
 
 
 def test_a_table_has_no_layers():
-    with pytest.raises(DataError, match="no layers to probe"):
+    with pytest.raises(DataError, match="no pictures to pass"):
         probe((np.random.default_rng(0).normal(size=(40, 3)), ["a", "b"] * 20))
 
 
@@ -249,4 +249,4 @@ def test_the_command_as_a_process_writes_json_and_the_plot(photos, tmp_path):
 def test_the_command_says_in_one_line_what_cannot_be_probed(tmp_path):
     (tmp_path / "t.csv").write_text("x,label\n" + "".join(f"{k},{'ab'[k % 2]}\n" for k in range(40)))
     result = command(tmp_path / "t.csv")
-    assert result.returncode == 2 and result.stderr.count("\n") == 1 and "no layers to probe" in result.stderr
+    assert result.returncode == 2 and result.stderr.count("\n") == 1 and "no pictures to pass" in result.stderr

@@ -1,13 +1,18 @@
 """A ranking of small networks on drawn pictures: what knows the classes stands before what does not."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from headstart.cli.app import app
 from headstart.results import DataError
 from headstart.sources import Preprocessing, Source, from_module
 from headstart.sources.card import Card
+from headstart.transferability.evidence import SCORES
+from headstart.transferability.learned import learned
 from headstart.transferability.rank import rank
 
 WEIGHTS = {"linear_probe": 0.6, "knn": 0.39, "nleep": 0.01}
@@ -60,3 +65,28 @@ def test_bad_input(photos, shelf):
         rank(photos, shelf[:1], weights=WEIGHTS)
     with pytest.raises(DataError, match="no pictures to pass"):
         rank((np.random.default_rng(0).normal(size=(40, 3)), ["a", "b"] * 20), shelf, weights=WEIGHTS)
+
+
+def test_by_default_the_weights_are_those_that_were_learned(photos, shelf):
+    known = learned()
+    assert set(known.weights) <= set(SCORES) and all(weight >= 0 for weight in known.weights.values())
+    found = rank(photos, shelf[:2])
+    assert found.weights == known.weights and found.about == known.about and found.best == "seeing"
+
+
+def test_the_command_says_it_as_a_table_or_as_json(photos, shelf, monkeypatch, tmp_path):
+    found = rank(photos, shelf, weights=WEIGHTS)
+    monkeypatch.setenv("COLUMNS", "140")
+    asked = {}
+    monkeypatch.setattr(
+        sys.modules["headstart.transferability.rank"], "rank",
+        lambda data, sources, **options: asked.update(options, sources=sources) or found,
+    )  # fmt: skip
+    shown = CliRunner().invoke(app, ["rank", str(photos), "--source", "lite0", "--source", "lite1"]).stdout
+    assert asked["sources"] == ["lite0", "lite1"] and asked["most"] == 1000
+    assert found.headline() in " ".join(shown.split()) and "linear_probe" in shown and "best on" in shown
+    said = json.loads(
+        CliRunner().invoke(app, ["rank", str(photos), "--json", "--plot", str(tmp_path / "r.html")]).stdout
+    )
+    assert said["sources"][0]["name"] == "seeing" and said["seconds"]["seeing"] > 0 and asked["sources"] is None
+    assert "<script src" not in (tmp_path / "r.html").read_text()

@@ -10,6 +10,7 @@ from headstart.cli.fit import fit
 from headstart.cli.predict import predict
 from headstart.cli.probe import probe
 from headstart.cli.profile import profile
+from headstart.cli.rank import rank
 from headstart.cli.report import report
 from headstart.cli.sources import sources
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fit, predict, probe, profile, report, sources):
+for command in (fit, predict, probe, profile, rank, report, sources):
     app.command()(command)
 
 

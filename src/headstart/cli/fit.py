@@ -16,7 +16,11 @@ def fit(
         Path | None, typer.Option(help="Run folder; NAME-run by default. An interrupted run there goes on.")
     ] = None,
     source: Annotated[
-        str, typer.Option(help="lite0, lite1, lite2, timm:NAME, a checkpoint, ARCHITECTURE@PATH, or a finished run.")
+        str,
+        typer.Option(
+            help="auto (those at hand are ranked), lite0, lite1, lite2, timm:NAME, a checkpoint, ARCHITECTURE@PATH, "
+            "or a finished run."
+        ),
     ] = "lite0",
     architecture: Annotated[str | None, typer.Option(help="timm's name of a checkpoint's network.")] = None,
     image: o.Image = None,

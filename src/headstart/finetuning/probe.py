@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart.finetuning.compare import CS, N_FOLDS, Tap, best_tap, probe_taps
 from headstart.finetuning.similarity import ENOUGH, Similarity, source_similarity
 from headstart.metrics import Interval
-from headstart.results import Answer, DataError
+from headstart.results import Answer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,19 +174,13 @@ def probe(
     Alain and Bengio (2016), Understanding intermediate layers using linear classifier probes, arXiv:1610.01644;
     Yosinski et al. (2014), How transferable are features in deep neural networks?, arXiv:1411.1792.
     """
-    from headstart.data import load_target
-    from headstart.data.splits import sample_rows
+    from headstart.data.sample import load_sample
     from headstart.features.activations import compute
     from headstart.features.cache import DEFAULT_LIMIT
     from headstart.sources import get
 
-    target = load_target(data, random_state=seed, quiet=quiet, **load)
-    if target.pictures is None:
-        raise DataError(f"{target.name!r} is a table of features: it has no layers to probe; give pictures")
-    if most < 1:
-        raise DataError(f"most={most}: give the number of pictures to probe, 1 or more")
-    development = target.rows("train", "val")
-    rows = sample_rows(target.y, development, most, np.random.default_rng(seed))
+    target, rows = load_sample(data, most, seed=seed, quiet=quiet, **load)
+    assert target.pictures is not None
     pictures, network = target.pictures.subset(rows), get(source)
     activations = compute(
         pictures, network, choice=choice, backend=backend, device=device,
@@ -194,7 +188,7 @@ def probe(
     )  # fmt: skip
     return probe_activations(
         activations, pictures, target.y[rows], target.groups[rows], network, classes=target.classes,
-        name=target.name, n_left_out=len(development) - len(rows), random_state=seed, quiet=quiet,
+        name=target.name, n_left_out=len(target.rows("train", "val")) - len(rows), random_state=seed, quiet=quiet,
     )  # fmt: skip
 
 

@@ -25,11 +25,10 @@ if TYPE_CHECKING:
     from headstart.pipeline.findings import Findings
     from headstart.pipeline.model import Model
     from headstart.results import Answer
-    from headstart.sources import Source
+    from headstart.sources import Fit, Source
 
 FOLDS = 5
 SEEDS = 3  # divisions into folds that the verdict rests on
-_PACKAGED = ("lite0", "lite1", "lite2")
 
 
 def contest(
@@ -53,7 +52,8 @@ def contest(
     development = target.rows("train", "val")
     bench = bench_of(target, seed=settings.seed)
     pictures = target.pictures.subset(development)
-    sources = {source.name: source, **_others(source)}
+    fitted = [_fitted(one, source.preprocessing.fit) for one in found.others]
+    sources = {one.name: one for one in (source, *fitted)}
     features: dict[str, Mapping[str, NDArray[np.float32]]] = {}
     with found.timed("sources"):
         for name, one in sources.items():
@@ -112,20 +112,8 @@ def bench_of(target: Target, *, seed: int) -> Bench:
     return Bench(y, groups, folds, len(target.classes), seed)
 
 
-def _others(source: Source) -> dict[str, Source]:
-    """Return the other packaged sources, fitted the same way, where the source is one of them."""
-    from headstart.sources import get
-
-    if source.name not in _PACKAGED:
-        return {}
-    return {
-        name: dataclasses.replace(
-            one, preprocessing=dataclasses.replace(one.preprocessing, fit=source.preprocessing.fit)
-        )
-        for name in _PACKAGED
-        if name != source.name
-        for one in (get(name),)
-    }
+def _fitted(source: Source, fit: Fit) -> Source:
+    return dataclasses.replace(source, preprocessing=dataclasses.replace(source.preprocessing, fit=fit))
 
 
 def _baseline(candidates: list[Candidate], bench: Bench) -> Candidate | None:

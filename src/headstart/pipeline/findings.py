@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +24,22 @@ if TYPE_CHECKING:
     from headstart.pipeline.bakeoff import BakeOff
     from headstart.pipeline.input_fit import InputFit
     from headstart.sources import Source
+    from headstart.transferability.ranking import Ranking
 
 
 @dataclasses.dataclass
 class Findings:
-    """What a fit has found so far, in the order of the questions."""
+    """What a fit has found so far, in the order of the questions.
+
+    ``others`` are sources whose features may compete with those of ``source``, or go beside them.
+    """
 
     target: Target
     settings: Settings
     profile: Profile
     source: Source | None = None
+    others: Sequence[Source] = ()
+    ranking: Ranking | None = None
     input_fit: InputFit | None = None
     validation: CrossValidation | None = None
     evaluation: Evaluation | None = None
@@ -50,8 +56,8 @@ class Findings:
     def answers(self) -> list[Answer]:
         """Return the answers found, in order."""
         found = (
-            self.profile, self.input_fit, self.validation, self.probe, self.rule, self.bakeoff, self.verdict,
-            self.evaluation, self.mistakes, self.issues,
+            self.profile, self.ranking, self.input_fit, self.validation, self.probe, self.rule, self.bakeoff,
+            self.verdict, self.evaluation, self.mistakes, self.issues,
         )  # fmt: skip
         return [answer for answer in found if answer is not None]
 

@@ -65,7 +65,7 @@ def fit(
     out : path, optional
         The run folder; ``NAME-run`` in the working folder by default. A run that was interrupted there goes on.
     source : str, Path or Source
-        The pretrained model; see ``headstart.sources.get``.
+        The pretrained model; see ``headstart.sources.get``. ``"auto"`` ranks those at hand and takes the best.
     architecture : str, optional
         timm's name of the network, where ``source`` is a checkpoint.
     image, label, split, group : str, optional
@@ -110,10 +110,12 @@ def fit(
     """
     from headstart.data import load_target
     from headstart.data.profile import profile
+    from headstart.features.backends import Choice
     from headstart.features.cache import DEFAULT_LIMIT
     from headstart.features.graph import LAST
+    from headstart.pipeline.choice import candidates, choose_source
     from headstart.pipeline.model import Model
-    from headstart.sources import FITS, get
+    from headstart.sources import FITS
 
     if input_fit not in {"auto", *FITS}:
         raise HeadstartError(f"no input fit {input_fit!r}: choose auto, crop, squash or pad")
@@ -131,21 +133,23 @@ def fit(
         seed=seed, strategy=strategy, budget=budget, backend=backend, device=device,
     )  # fmt: skip
     folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
-    network = get(source, architecture=architecture) if target.pictures is not None else None
+    sources = candidates(source, architecture) if target.pictures is not None else []
     choices: list[Choice] = []
-    plan = make_plan(folder, settings, target, network, lambda: _choose(target, network, settings, choices))
+    plan = make_plan(folder, settings, target, sources, lambda: _choose(target, sources[0], settings, choices))
     if (folder / "run.json").is_file():
         return Run(folder)
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
 
-    found = Findings(target, settings, profile(target), network)
+    found = Findings(target, settings, profile(target))
     found.times["load_seconds"] = round(time.perf_counter() - started, 3)
     if choices:
         found.times["engine"] = {"why": choices[0].why, "rates": choices[0].rates}
     tell = tell or (lambda answer: None)
     tell(found.profile)
     limit = DEFAULT_LIMIT if cache_size is None else cache_size
+    if sources:
+        choose_source(found, sources, Choice(plan.engine["backend"], plan.device, "as planned"), tell, limit, quiet)
     X = _features(found, plan, tell, limit, quiet)
     work = folder / WORK
     if strategy == "linear" or found.source is None:
@@ -159,10 +163,10 @@ def fit(
     return Run(folder)
 
 
-def _choose(target: Target, source: Source | None, settings: Settings, choices: list[Choice]) -> Choice:
+def _choose(target: Target, source: Source, settings: Settings, choices: list[Choice]) -> Choice:
     from headstart.features.activations import choose_engine
 
-    assert source is not None and target.pictures is not None
+    assert target.pictures is not None
     readable = target.pictures.subset(_readable(target))
     choices.append(choose_engine(readable, source, backend=settings.backend, device=settings.device))
     return choices[0]

@@ -13,6 +13,7 @@ from headstart.report import (
     ConfusionMatrix,
     Decision,
     Details,
+    Figure,
     Gallery,
     KeyFigure,
     KeyFigures,
@@ -170,8 +171,28 @@ def _profile(found: Findings) -> Section:
 
 
 def _source(found: Findings) -> Section:
-    source = found.source
+    source, ranking = found.source, found.ranking
     assert source is not None
+    if ranking is not None:
+        frame = ranking.to_frame()
+        why = (
+            f"Each source passed {ranking.n:,} development pictures once. The combined score weighs several scores of "
+            f"transferability ({ranking.about}); each interval is over random halves of the pictures. The best "
+            f"{ranking.confirmed:,}, which hold the best one on at least 95 % of the halves, were then compared by a "
+            "cross-validated head on their best tap. The test part played no role."
+        )
+        decision = Decision(
+            f"{source.name}, trained on {source.card.trained_on}.", why, frame,
+            0, "--source NAME (headstart sources lists them)",
+        )  # fmt: skip
+        plot = Figure(ranking.plot(), "Combined score of each source with its interval; filled: confirmed by a head")
+        return answer_section(
+            ranking,
+            plot,
+            decision,
+            Details("Every score, and what is known without a look", [Table(ranking.evidence())]),
+            table=False,
+        )
     card = source.card
     accuracy = "" if card.accuracy is None else f", published top-1 accuracy {card.accuracy:.1%} there"
     size = "" if card.n_parameters is None else f"{card.n_parameters / 1e6:.1f} million weights, "
@@ -179,8 +200,8 @@ def _source(found: Findings) -> Section:
     what = f"{source.name} ({card.architecture}): {size}{width} × {height} pixels in, licence {card.licence}"
     decision = Decision(
         what + ".",
-        "It was named, or is the default; models are not compared yet.",
-        overrule="--source NAME (headstart sources lists them)",
+        "It was named, or is the default: no other was compared.",
+        overrule="--source auto (ranks those at hand), --source NAME (headstart sources lists them)",
     )
     return Section("Which source model?", f"{source.name}, trained on {card.trained_on}{accuracy}.", [decision])
 

@@ -7,8 +7,9 @@ interrupted ends with the decisions and weights of one that was not.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ class Settings:
     Attributes
     ----------
     source : str
-        See ``headstart.sources.get``.
+        See ``headstart.sources.get``; ``"auto"``: those at hand are ranked.
     architecture : str or None
         Network of a local checkpoint.
     input_fit : {"auto", "crop", "squash", "pad"}
@@ -68,7 +69,7 @@ class Plan:
     ----------
     settings : Settings
     data, source : str
-        Fingerprints.
+        Fingerprints; that of several sources to choose from is of all of them.
     engine : dict
         What the activations depend on: backend, version, precision, kind of device; empty for a table of features.
     device : str
@@ -89,7 +90,9 @@ class Plan:
         return {"format": FORMAT, **dataclasses.asdict(self)}
 
 
-def make_plan(folder: Path, settings: Settings, target: Target, source: Source | None, choose: Any) -> Plan:
+def make_plan(
+    folder: Path, settings: Settings, target: Target, sources: Sequence[Source], choose: Callable[[], Choice]
+) -> Plan:
     """Return the plan of the run in ``folder``: the one that stands there, else a new one, written there.
 
     Parameters
@@ -100,8 +103,8 @@ def make_plan(folder: Path, settings: Settings, target: Target, source: Source |
         What was asked for.
     target : Target
         The data.
-    source : Source or None
-        The source; ``None`` for a table of features.
+    sources : sequence of Source
+        The source, or those to choose from; none for a table of features.
     choose : callable
         Returns the engine's ``Choice``; called only for a new plan.
 
@@ -111,14 +114,14 @@ def make_plan(folder: Path, settings: Settings, target: Target, source: Source |
         If ``folder`` holds something else: other files, another data set's run, or a run with other settings.
     """
     path = folder / "plan.json"
-    identity = {"data": target.fingerprint, "source": source.fingerprint if source else ""}
+    identity = {"data": target.fingerprint, "source": _fingerprint(sources)}
     if path.is_file():
         return _checked(path, settings, identity)
     if folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
         raise RunError(f"{str(folder)!r} holds files that are no run: give an empty or a new folder with --out")
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{str(folder)!r} is a file: give a new folder with --out")
-    choice: Choice | None = choose() if source else None
+    choice = choose() if sources else None
     plan = Plan(
         settings=settings,
         engine=choice.key() if choice else {},
@@ -128,6 +131,12 @@ def make_plan(folder: Path, settings: Settings, target: Target, source: Source |
     )
     write_json(path, plan.to_dict())
     return plan
+
+
+def _fingerprint(sources: Sequence[Source]) -> str:
+    if len(sources) < 2:
+        return sources[0].fingerprint if sources else ""
+    return hashlib.sha256(" ".join(sorted(one.fingerprint for one in sources)).encode()).hexdigest()
 
 
 def _checked(path: Path, settings: Settings, identity: Mapping[str, str]) -> Plan:

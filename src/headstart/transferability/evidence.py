@@ -17,7 +17,7 @@ from headstart.transferability.transition import leep, nce, nleep
 from headstart.transferability.transrate import transrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -82,6 +82,11 @@ def scores(
         if "nce" in names:
             found["nce"] = nce(probabilities.argmax(axis=1), labels, class_weight=class_weight)
     return found
+
+
+def values(found: Mapping[str, Score]) -> dict[str, float]:
+    """Return scores as plain numbers."""
+    return {name: float(score) for name, score in found.items()}
 
 
 def distances(

@@ -9,7 +9,7 @@ from headstart.results.plotting import INK, MUTED, PALETTE, styled
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from headstart.transferability.rank import Ranking
+    from headstart.transferability.ranking import Ranking
 
 _CONFIRMED, _OTHER = PALETTE[0], PALETTE[6]
 _LONGEST = 26  # letters of a name on the axis
