@@ -1,9 +1,11 @@
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 
 from headstart.results import SourceError
 from headstart.sources import Preprocessing, find_stages, from_module, get, shelf
+from headstart.sources.hub import CURATED
 
 
 def test_packaged_sources_are_on_disk_and_are_what_their_cards_say():
@@ -51,6 +53,8 @@ def test_a_checkpoint_brings_its_own_number_of_classes(tmp_path):
     source = get(tmp_path / "w.pth", architecture="resnet10t")
     assert source.card.n_classes == 5
     assert torch.equal(source.network().state_dict()["fc.bias"], network.state_dict()["fc.bias"])
+    save_file(network.state_dict(), tmp_path / "w.safetensors")  # sorted by name: the last tensor is of another layer
+    assert get(f"resnet10t@{tmp_path / 'w.safetensors'}").card.n_classes == 5
     with pytest.raises(SourceError, match=r"does not fit 'resnet18'.*conv1\.weight"):
         get(f"resnet18@{tmp_path / 'w.pth'}")
     with pytest.raises(SourceError, match="architecture="):
@@ -89,3 +93,39 @@ def test_any_module_with_named_children():
     with torch.no_grad():
         module.out.bias.zero_()
     assert source.network().state_dict().keys() == module.state_dict().keys()
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """A cache of the hub, laid out as the hub's client lays it out, with a small network of the list and another."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    for name in ("resnet10t.c3_in1k", "mobilenetv4_conv_small.e2400_r224_in1k"):
+        folder = tmp_path / f"models--timm--{name}"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text("abc")
+        (folder / "snapshots" / "abc").mkdir(parents=True)
+        torch.manual_seed(3)
+        save_file(timm.create_model(name).state_dict(), folder / "snapshots" / "abc" / "model.safetensors")
+    empty = tmp_path / "models--timm--resnet18.a1_in1k" / "snapshots" / "abc"
+    empty.mkdir(parents=True)
+    (empty / "config.json").write_text("{}")
+    return tmp_path
+
+
+def test_what_the_hub_has_cached_stands_on_the_shelf_the_list_first(hub_cache):
+    listed, other = shelf()[3:]
+    assert listed.name == "timm:mobilenetv4_conv_small.e2400_r224_in1k" and other.name == "timm:resnet10t.c3_in1k"
+    assert listed.on_disk and listed.card.licence == "apache-2.0" and listed.card.n_parameters == 3_770_000
+    torch.manual_seed(3)
+    expected = timm.create_model("resnet10t.c3_in1k").state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in other.network().state_dict().items())
+
+
+def test_the_list_names_networks_that_timm_has_weights_of_and_says_their_size_and_licence():
+    for name, listed in CURATED.items():
+        configuration = timm.get_pretrained_cfg(name)
+        assert configuration.license == listed.licence and configuration.hf_hub_id
+        with torch.device("meta"):
+            network = timm.create_model(name)
+        assert sum(p.numel() for p in network.parameters()) == pytest.approx(listed.n_parameters, rel=0.01)
+    assert list(CURATED.values()) == sorted(CURATED.values(), key=lambda one: one.gmacs)

@@ -19,6 +19,9 @@ def rank(
             "By default all that are at hand without a network (headstart sources)."
         ),
     ] = None,
+    hub: Annotated[
+        bool, typer.Option("--hub", help="Compare the curated list of timm's hub too; it is fetched (1.1 GB once).")
+    ] = False,
     image: o.Image = None,
     label: o.Label = None,
     split: o.Split = None,
@@ -41,8 +44,8 @@ def rank(
     from headstart.transferability.rank import rank as find
 
     found = find(
-        data, source or None, image=image, label=label, split=split, group=group, test_size=test_size, most=most,
-        seed=seed, max_unreadable=max_unreadable, backend=backend, device=device,
+        data, source or None, hub=hub, image=image, label=label, split=split, group=group, test_size=test_size,
+        most=most, seed=seed, max_unreadable=max_unreadable, backend=backend, device=device,
         cache_size=int(cache_size * 2**30), quiet=quiet or as_json,
     )  # fmt: skip
     if plot is not None:

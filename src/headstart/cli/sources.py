@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from headstart.cli import options as o
+
+if TYPE_CHECKING:
+    from headstart.sources import Source
 
 
 def sources(as_json: o.Json = False) -> None:
-    """List the pretrained models that can be used without fetching anything."""
+    """List the pretrained models that are at hand, and those of timm's hub that are worth comparing."""
     import pandas as pd
 
     from headstart.cli.printing import console, print_json
     from headstart.results.terminal import table
-    from headstart.sources import shelf
+    from headstart.sources import get, shelf
+    from headstart.sources.hub import CURATED
 
-    rows = []
-    for source in shelf():
-        size = source.weights.stat().st_size if source.weights and source.on_disk else None
-        rows.append(
-            {
-                "source": source.name,
-                "architecture": source.card.architecture,
-                "trained on": source.card.trained_on,
-                "classes": source.card.n_classes,
-                "input": "x".join(map(str, source.preprocessing.size)),
-                "top-1": source.card.accuracy,
-                "parameters": source.card.n_parameters,
-                "licence": source.card.licence,
-                "MB": round(size / 1e6, 1) if size else None,
-                "on disk": "yes" if source.on_disk else "no",
-            }
-        )
+    rows = [_row(source) for source in shelf()]
+    there = {row["source"] for row in rows}
+    rows += [
+        _row(get(f"timm:{name}", pretrained=False), listed.learned)
+        for name, listed in CURATED.items()
+        if f"timm:{name}" not in there
+    ]
     if as_json:
         print_json(rows)
         return
     screen = console()
     screen.print(table(pd.DataFrame(rows).set_index("source")))
     screen.print(
-        "Also: timm:NAME (weights from timm's hub), ARCHITECTURE@PATH (a checkpoint), the folder of a finished run.",
+        "Those that are not on disk are fetched when they are named, and compared by `headstart rank --hub`. Also: any "
+        "timm:NAME, ARCHITECTURE@PATH (a checkpoint), the folder of a finished run.",
         style="dim",
     )
+
+
+def _row(source: Source, learned: str | None = None) -> dict[str, Any]:
+    return {
+        "source": source.name,
+        "trained on": learned or source.card.trained_on,
+        "classes": source.card.n_classes,
+        "pixels": source.preprocessing.size[0],
+        "top-1": source.card.accuracy,
+        "parameters": source.card.n_parameters,
+        "GMACs": source.card.gmacs,
+        "licence": source.card.licence,
+        "on disk": "yes" if source.on_disk and learned is None else "no",
+    }

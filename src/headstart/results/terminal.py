@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from headstart.results.answer import Answer
 
+_WIDEST = 26  # letters of a name that is not broken; a longer one is, but never cut, so that it can be copied
+
 Advance = Callable[[int], None]
 
 
@@ -45,7 +47,8 @@ def table(frame: pd.DataFrame, limit: int = 30) -> RenderableType:
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     numeric = [frame[column].dtype.kind in "iuf" for column in frame.columns]
     if index:
-        result.add_column(str(frame.index.name))
+        longest = max((len(cell(key)) for key in frame.index[:limit]), default=0)
+        result.add_column(str(frame.index.name), overflow="fold", min_width=min(longest, _WIDEST))
     for column, right in zip(frame.columns, numeric, strict=True):
         result.add_column(str(column), justify="right" if right else "left")
     for key, *row in frame.head(limit).itertuples():

@@ -65,6 +65,8 @@ class Card:
         Number of weights, where known without building the network.
     accuracy : float or None
         Published top-1 accuracy on the source task, in 0..1.
+    gmacs : float or None
+        Billions of multiplications and additions that a picture costs.
     reference : str
         Where the weights or the figure come from.
     """
@@ -75,6 +77,7 @@ class Card:
     n_classes: int = 1000
     n_parameters: int | None = None
     accuracy: float | None = None
+    gmacs: float | None = None
     reference: str = ""
 
     def to_dict(self) -> dict[str, Any]:

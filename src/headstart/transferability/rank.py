@@ -33,6 +33,7 @@ def rank(
     data: Any,
     sources: Sequence[str | Path | Source] | None = None,
     *,
+    hub: bool = False,
     weights: Mapping[str, float] | None = None,
     most: int = MOST,
     seed: int = 0,
@@ -52,6 +53,8 @@ def rank(
         Labelled pictures.
     sources : sequence of str, Path or Source, optional
         See ``headstart.sources.get``; by default those that are at hand without a network.
+    hub : bool
+        Whether the curated list of timm's hub is fetched and compared too, where no ``sources`` are named.
     weights : mapping of str to float, optional
         Of the scores in the combined one; by default those learned from the truth table.
     most : int
@@ -77,7 +80,7 @@ def rank(
     from headstart.data.sample import load_sample
     from headstart.sources import get, shelf
 
-    shelved = list(shelf()) if sources is None else [get(one) for one in sources]
+    shelved = list(shelf(hub=hub)) if sources is None else [get(one) for one in sources]
     target, rows = load_sample(data, most, seed=seed, quiet=quiet, **load)
     return rank_rows(
         target, rows, shelved, weights=weights, seed=seed, backend=backend, device=device, cache_size=cache_size,
