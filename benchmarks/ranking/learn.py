@@ -4,7 +4,7 @@ Weighted Kendall τ and regret of the first pick, means over targets; intervals 
 that is learned is learned without the target that it is judged on. The ceiling is what the truth of one seed says of
 the truth of the two others. Static baselines: number of weights, published accuracy, mean rank on the other targets.
 
-    python benchmarks/ranking/learn.py [--truth tuned] [--ship] [--write BENCHMARKS.md]
+    python benchmarks/ranking/learn.py [--truth tuned] [--ship FILE] [--write docs/rank.md]
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ STATIC: dict[str, Mapping[str, float]] = {
     },
 }  # fmt: skip
 TAIL = " long tail"
+_TRUTHS = {"frozen": "a head on frozen features", "tuned": "fine-tuning"}
 Cells = dict[tuple[str, str, int], dict[str, Any]]
 
 
@@ -103,6 +104,25 @@ def rankings(table: Table) -> dict[str, Any]:
     return {**found, "mean rank elsewhere": mean_rank, **{name: static(known) for name, known in STATIC.items()}}
 
 
+def truths(cells: Cells) -> list[str]:
+    """Return the table itself: frozen and fine-tuned accuracy of each source on each target, means over the seeds."""
+    frozen, tuned = (Table(cells, what) for what in ("frozen", "tuned"))
+    lines = [f"| target | {' | '.join(frozen.sources)} |", "|---|" + "---|" * len(frozen.sources)]
+    for target in frozen.targets:
+        pairs = zip(frozen.truth[target].mean(axis=0), tuned.truth[target].mean(axis=0), strict=True)
+        lines.append(f"| {target} | {' | '.join(f'{100 * one:.1f} / {100 * other:.1f}' for one, other in pairs)} |")
+    return lines
+
+
+def cost(cells: Cells) -> str:
+    """Return a sentence on what the scores cost beside fine-tuning."""
+    spent = [one["seconds"] for one in cells.values()]
+    shares = [one["n"] / (one["n"] + one["n_test"]) for one in cells.values()]
+    scores = sum(one["features"] * share + one["scores"] for one, share in zip(spent, shares, strict=True))
+    tuned = sum(one["tuned"] for one in spent)
+    return f"One pass and all scores took {scores / tuned:.1%} of the time of fine-tuning every source."
+
+
 def under_imbalance(cells: Cells, table: Table) -> list[str]:
     """Return lines on how far the order of the sources moves where the same classes get a long tail."""
     pairs = [(one[: -len(TAIL)], one) for one in table.targets if one.endswith(TAIL)]
@@ -155,6 +175,7 @@ def main() -> None:
     found = {"the truth of another seed": table.ceiling()}
     found |= {name: table.judged(ranking) for name, ranking in rankings(table).items()}
     size = f"{len(table.sources)} sources, {len(table.targets)} targets, {len(table.seeds)} seeds"
+    publish("\n".join([*truths(cells), "", cost(cells)]), options.write, "truth")
     lines = [
         f"{size}; truth: {options.truth}.",
         "",
@@ -178,7 +199,12 @@ def main() -> None:
     publish("\n".join(lines), options.write, "ranking")
     publish("\n".join(under_imbalance(cells, table)), options.write, "imbalance")
     if options.ship:
-        options.ship.write_text(json.dumps({"truth": options.truth, "weights": weights}, indent=1) + "\n")
+        ranks = [len(table.sources) - table.truth[one].mean(axis=0).argsort().argsort() for one in table.targets]
+        places = dict(zip(table.sources, np.mean(ranks, axis=0).round(2).tolist(), strict=True))
+        about = f"learned from {size}, where {_TRUTHS[options.truth]} was measured"
+        kept = {name: round(value, 4) for name, value in weights.items() if value > 0}
+        kept = {name: value / sum(kept.values()) for name, value in kept.items()}
+        options.ship.write_text(json.dumps({"weights": kept, "places": places, "about": about}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Eight sources (``shelf.py``) on nine targets of at most 300 training pictures, three seeds: each seed is another sample
 of the training part; test pictures are the same. All at 112 pixels, so that it can be afforded. Frozen: a logistic head
-on the last tap, its penalty chosen out of fold. Fine-tuned: all layers, from that head, six epochs of whole views.
+on the last tap, its penalty chosen out of fold. Fine-tuned: from that head and from ``blocks.4`` on, where the bake-off
+mostly ends, six epochs of whole views; random weights learn in all layers.
 Scores see the training sample only. Each cell is kept in a file as soon as it is there; nothing is chosen on a test
 part.
 
@@ -30,7 +31,7 @@ from targets import targets
 from headstart.data import Target, load_target
 from headstart.data.splits import sample_rows, stratified_group_folds
 
-N, N_TEST, SEEDS, EPOCHS = 300, 600, (0, 1, 2), 6
+N, N_TEST, SEEDS, EPOCHS, CUT = 300, 600, (0, 1, 2), 6, "blocks.4"
 TAIL = 50  # times the largest class is larger than the smallest
 Data = tuple[Target, np.ndarray, np.ndarray]  # rows to sample from, rows to test on
 
@@ -135,9 +136,10 @@ def _fine_tune(
 
     assert target.pictures is not None
     rows = np.concatenate([learned, held])
-    store = CutActivations(target.pictures.subset(rows), source, None, Choice("torch", "cpu", ""), crops=False)
-    arrays = head.to_arrays()
     scratch = source.card.trained_on == "nothing"
+    choice = Choice("openvino", "cpu", "")
+    store = CutActivations(target.pictures.subset(rows), source, None if scratch else CUT, choice, crops=False)
+    arrays = head.to_arrays()
     recipe = Recipe(epochs=EPOCHS, rate=2e-3, layer_decay=1.0) if scratch else Recipe(epochs=EPOCHS)
     done = fine_tune(
         store, np.concatenate([y, np.zeros(len(held), np.int64)]), np.arange(len(learned)),

@@ -212,11 +212,11 @@ class _Recorder:
         return hook
 
     def _add(self, name: str) -> Any:
-        import torch
-
         def hook(module: nn.Module, arguments: tuple[Any, ...]) -> None:
             x = arguments[0]
-            variance, mean = torch.var_mean(x, (0, *range(2, x.ndim)), correction=0)
+            over = (0, *range(2, x.ndim))
+            mean = x.mean(over, keepdim=True)
+            variance, mean = (x - mean).square_().mean(over), mean.flatten()  # a third of the time of torch.var_mean
             m, v = mean.double().numpy(), variance.double().numpy()
             count = x.numel() // x.shape[1]
             found = count * np.array([np.ones_like(m), m, v + m**2])

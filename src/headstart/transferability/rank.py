@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MOST = 1000
 DRAWS = 20
 SURE = 0.95
+_FEW = 64  # pictures that say how near the source is; see source_similarity
 _LEAST_WEIGHT = 0.02  # scores of less weight are not drawn again
 
 
@@ -110,7 +111,7 @@ def rank_rows(
     from headstart.data.splits import sample_rows
     from headstart.features.activations import compute
     from headstart.features.cache import DEFAULT_LIMIT
-    from headstart.finetuning.similarity import ENOUGH, source_similarity
+    from headstart.finetuning.similarity import source_similarity
     from headstart.sources.sketches import stored_sketches
     from headstart.transferability import evidence
     from headstart.transferability.placement import halves, how_many, placements
@@ -122,7 +123,7 @@ def rank_rows(
     used = {name: weight for name, weight in known.weights.items() if weight >= _LEAST_WEIGHT}
     rng = np.random.default_rng(seed)
     pictures, y, groups = target.pictures.subset(rows), target.y[rows], target.groups[rows]
-    few = pictures.subset(sample_rows(y, np.arange(len(y)), ENOUGH, rng))
+    few = pictures.subset(sample_rows(y, np.arange(len(y)), _FEW, rng))
     drawn_rows = list(halves(y, groups, DRAWS, rng))
     features, drawn = [], []
     found: list[dict[str, Any]] = []
