@@ -43,6 +43,7 @@ _ROOMS = {
     "report",
     "results",
     "sources",
+    "taskonomy",
     "training",
     "transferability",
 }

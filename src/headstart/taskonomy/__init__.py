@@ -1,0 +1,51 @@
+"""Which tasks help which? Affinities from tournaments, sources selected within a budget, ImageNet's hierarchy."""
+
+from headstart.taskonomy.ahp import ahp, geometric, inconsistency, mean_win_rate
+from headstart.taskonomy.curve import BudgetCurve, budget_curve
+from headstart.taskonomy.hierarchy import Hierarchy, Synset, imagenet
+from headstart.taskonomy.seen import SeenAs, SeenClass, seen_as
+from headstart.taskonomy.select import select_sources
+from headstart.taskonomy.superclasses import (
+    Branch,
+    coverage,
+    level_probabilities,
+    nearest_branch,
+    nearest_superclasses,
+    superclass_probabilities,
+)
+from headstart.taskonomy.table import affinity_matrix, single_sources
+from headstart.taskonomy.taxonomy import Choice, Taxonomy
+from headstart.taskonomy.tournament import affinities, from_references, rescaled, tournament
+from headstart.taskonomy.tree import TaskTree, task_tree
+
+__all__ = [
+    "Branch",
+    "BudgetCurve",
+    "Choice",
+    "Hierarchy",
+    "SeenAs",
+    "SeenClass",
+    "Synset",
+    "TaskTree",
+    "Taxonomy",
+    "affinities",
+    "affinity_matrix",
+    "ahp",
+    "budget_curve",
+    "coverage",
+    "from_references",
+    "geometric",
+    "imagenet",
+    "inconsistency",
+    "level_probabilities",
+    "mean_win_rate",
+    "nearest_branch",
+    "nearest_superclasses",
+    "rescaled",
+    "seen_as",
+    "select_sources",
+    "single_sources",
+    "superclass_probabilities",
+    "task_tree",
+    "tournament",
+]
