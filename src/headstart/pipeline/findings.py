@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from headstart.evaluation.verdict import TransferVerdict
     from headstart.finetuning.probe import LayerProbe
     from headstart.finetuning.rule import TwoByTwo
+    from headstart.imbalance import MetricChoice
     from headstart.pipeline.bakeoff import BakeOff
     from headstart.pipeline.input_fit import InputFit
     from headstart.sources import Source
+    from headstart.taskonomy import SeenAs
     from headstart.transferability.ranking import Ranking
 
 
@@ -37,10 +39,12 @@ class Findings:
     target: Target
     settings: Settings
     profile: Profile
+    metric: MetricChoice | None = None
     source: Source | None = None
     others: Sequence[Source] = ()
     ranking: Ranking | None = None
     input_fit: InputFit | None = None
+    seen: SeenAs | None = None
     validation: CrossValidation | None = None
     evaluation: Evaluation | None = None
     issues: LabelIssues | None = None
@@ -56,8 +60,8 @@ class Findings:
     def answers(self) -> list[Answer]:
         """Return the answers found, in order."""
         found = (
-            self.profile, self.ranking, self.input_fit, self.validation, self.probe, self.rule, self.bakeoff,
-            self.verdict, self.evaluation, self.mistakes, self.issues,
+            self.profile, self.metric, self.ranking, self.input_fit, self.seen, self.validation, self.probe,
+            self.rule, self.bakeoff, self.verdict, self.evaluation, self.mistakes, self.issues,
         )  # fmt: skip
         return [answer for answer in found if answer is not None]
 

@@ -113,8 +113,10 @@ def fit(
     from headstart.features.backends import Choice
     from headstart.features.cache import DEFAULT_LIMIT
     from headstart.features.graph import LAST
+    from headstart.imbalance import choose_metric
     from headstart.pipeline.choice import candidates, choose_source
     from headstart.pipeline.model import Model
+    from headstart.pipeline.seen import seen_by_source
     from headstart.sources import FITS
 
     if input_fit not in {"auto", *FITS}:
@@ -147,10 +149,15 @@ def fit(
         found.times["engine"] = {"why": choices[0].why, "rates": choices[0].rates}
     tell = tell or (lambda answer: None)
     tell(found.profile)
+    found.metric = choose_metric(target.labels[target.rows("train", "val")])
+    tell(found.metric)
     limit = DEFAULT_LIMIT if cache_size is None else cache_size
     if sources:
         choose_source(found, sources, Choice(plan.engine["backend"], plan.device, "as planned"), tell, limit, quiet)
     X = _features(found, plan, tell, limit, quiet)
+    found.seen = seen_by_source(found, X)
+    if found.seen is not None:
+        tell(found.seen)
     work = folder / WORK
     if strategy == "linear" or found.source is None:
         head = _head(found, X, tell, quiet)

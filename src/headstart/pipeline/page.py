@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from headstart.evaluation import LabelIssues, Mistakes
+    from headstart.imbalance import MetricChoice
     from headstart.pipeline.findings import Findings
     from headstart.pipeline.plan import Plan
 
@@ -61,10 +62,14 @@ def report_page(found: Findings, plan: Plan) -> str:
     """Return the page, as HTML."""
     target, source = found.target, found.source
     sections = [_profile(found)]
+    if found.metric is not None:
+        sections.append(_metric(found.metric))
     if source is not None:
         sections.append(_source(found))
     if found.input_fit is not None:
         sections.append(_input_fit(found))
+    if found.seen is not None:
+        sections.append(answer_section(found.seen))
     if found.validation is not None:
         sections.append(_validation(found))
     sections += bakeoff_sections(found)
@@ -168,6 +173,12 @@ def _profile(found: Findings) -> Section:
     if profile.twins:
         blocks.append(Notes("The same picture more than once", [" = ".join(twins) for twins in profile.twins]))
     return answer_section(profile, *blocks, table=False)
+
+
+def _metric(answer: MetricChoice) -> Section:
+    plot = Figure(answer.plot(), "What models score that never look at an example")
+    frame = answer.to_frame()
+    return answer_section(answer, plot, Details("Every metric", [Table(frame, limit=len(frame))]), table=False)
 
 
 def _source(found: Findings) -> Section:

@@ -1,0 +1,37 @@
+"""Are the classes represented equally? The metric to trust, and one correction at a time."""
+
+from headstart.imbalance.cost import bayes_decision, parse_cost
+from headstart.imbalance.damage import Damage, measured_damage
+from headstart.imbalance.guard import Correction, Corrections, check_corrections
+from headstart.imbalance.metric import MetricChoice, choose_metric
+from headstart.imbalance.offsets import decide
+from headstart.imbalance.prior import EstimatedPrior, estimate_prior, prior_correction
+from headstart.imbalance.resample import ResampledFold, resampled_folds
+from headstart.imbalance.resampled import ResampledClassifier
+from headstart.imbalance.threshold import Thresholds, tune_thresholds
+from headstart.imbalance.weights import class_weights, effective_number, sample_weights, weighted_counts
+
+__all__ = [
+    "Correction",
+    "Corrections",
+    "Damage",
+    "EstimatedPrior",
+    "MetricChoice",
+    "ResampledClassifier",
+    "ResampledFold",
+    "Thresholds",
+    "bayes_decision",
+    "check_corrections",
+    "choose_metric",
+    "class_weights",
+    "decide",
+    "effective_number",
+    "estimate_prior",
+    "measured_damage",
+    "parse_cost",
+    "prior_correction",
+    "resampled_folds",
+    "sample_weights",
+    "tune_thresholds",
+    "weighted_counts",
+]
