@@ -41,6 +41,13 @@ def fit(
     budget: Annotated[
         float | None, typer.Option(help="Minutes that training networks may take (--strategy auto).", min=0.0)
     ] = None,
+    balance: Annotated[
+        str,
+        typer.Option(
+            help="Whether an imbalance is corrected: none; auto compares the ways; logit-adjustment, thresholds, "
+            "class-weights, under-sampling, smote."
+        ),
+    ] = "none",
     final: Annotated[
         bool, typer.Option("--final", help="Refit on everything, test part included, after it was measured.")
     ] = False,
@@ -59,9 +66,9 @@ def fit(
     silent = quiet or as_json
     run = run_fit(
         data, out=out, source=source, architecture=architecture, image=image, label=label, split=split, group=group,
-        test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, final=final, seed=seed,
-        max_unreadable=max_unreadable, backend=backend, device=device, cache_size=int(cache_size * 2**30), quiet=silent,
-        tell=None if silent else print_headline,
+        test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance, final=final,
+        seed=seed, max_unreadable=max_unreadable, backend=backend, device=device,
+        cache_size=int(cache_size * 2**30), quiet=silent, tell=None if silent else print_headline,
     )  # fmt: skip
     if as_json:
         print_json(run.info)

@@ -21,6 +21,7 @@ from headstart.metrics import (
     per_class,
 )
 from headstart.metrics._arrays import checked
+from headstart.metrics.scores import decided
 from headstart.results import Answer, DataError
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def evaluate(
     *,
     classes: Sequence[str],
     groups: ArrayLike | None = None,
+    predicted: ArrayLike | None = None,
     random_state: int | np.random.Generator | None = 0,
     part: str = "test",
 ) -> Evaluation:
@@ -145,6 +147,8 @@ def evaluate(
         Names of the k classes.
     groups : array_like, shape (n,), optional
         Copies and other rows that hang together share a value: they count as one piece of evidence.
+    predicted : array_like of int, shape (n,), optional
+        The class that was said of each example; by default the most probable.
     random_state : int or Generator
         Seed of the resamples.
     part : str
@@ -160,8 +164,9 @@ def evaluate(
         raise DataError(f"probabilities have {table.shape[1]} columns for {len(classes)} classes: give one a class")
     rng = np.random.default_rng(random_state)
     group = np.arange(len(codes)) if groups is None else np.asarray(groups)
-    metrics = bootstrap(codes, table, group, random_state=rng, metrics=tuple(NAMES))
-    each = per_class(codes, table)
+    said = decided(table, predicted)
+    metrics = bootstrap(codes, table, group, random_state=rng, metrics=tuple(NAMES), predicted=said)
+    each = per_class(codes, table, predicted=said)
     found = Evaluation(
         part=part,
         n=len(codes),
@@ -169,8 +174,8 @@ def evaluate(
         classes=tuple(classes),
         metrics=metrics,
         by_class={name: tuple(values.tolist()) for name, values in each.items()},
-        by_class_intervals=bootstrap_classes(codes, table, group, random_state=rng),
-        confusion=confusion(codes, table.argmax(axis=1), len(classes)),
+        by_class_intervals=bootstrap_classes(codes, table, group, random_state=rng, predicted=said),
+        confusion=confusion(codes, said, len(classes)),
         calibration=calibration(codes, table),
         ece_floor=calibrated_ece(table, random_state=rng),
     )

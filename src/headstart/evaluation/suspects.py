@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headstart.metrics._arrays import Codes, Floats, checked
+from headstart.metrics.scores import decided
 from headstart.results import Answer, DataError
 
 if TYPE_CHECKING:
@@ -55,10 +56,11 @@ class Suspects(Answer):
         found: Codes,
         n_most: int,
         warnings: Sequence[str] = (),
+        said: Codes | None = None,
     ) -> Self:
-        """Return the answer that lists the first ``n_most`` of the rows ``found``."""
+        """Return the answer that lists the first ``n_most`` of the rows ``found``; ``said`` is what is predicted."""
         first = found[:n_most]
-        best = table[first].argmax(axis=1)
+        best = decided(table, said)[first]
         return cls(
             n=len(y),
             n_found=len(found),
@@ -164,6 +166,8 @@ def confident_mistakes(
     ids: Ids,
     classes: Sequence[str],
     n_most: int = 24,
+    *,
+    predicted: ArrayLike | None = None,
 ) -> Mistakes:
     """Return the held-out examples that are named wrongly, the most confident first.
 
@@ -179,11 +183,14 @@ def confident_mistakes(
         Names of the classes.
     n_most : int
         Length of the list; all mistakes are counted.
+    predicted : array_like of int, shape (n,), optional
+        The class that was said of each example; by default the most probable.
     """
     codes, table = _checked(y, probabilities, ids, classes)
-    wrong = np.flatnonzero(table.argmax(axis=1) != codes)
-    found = wrong[np.argsort(-table[wrong].max(axis=1), kind="stable")]
-    return Mistakes.of(codes, table, ids, classes, found, n_most)
+    said = decided(table, predicted)
+    wrong = np.flatnonzero(said != codes)
+    found = wrong[np.argsort(-table[wrong, said[wrong]], kind="stable")]
+    return Mistakes.of(codes, table, ids, classes, found, n_most, said=said)
 
 
 def _issues(codes: Codes, table: Floats) -> tuple[Codes, list[str]]:

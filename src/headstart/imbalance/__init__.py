@@ -1,5 +1,7 @@
 """Are the classes represented equally? The metric to trust, and one correction at a time."""
 
+from headstart.imbalance.balance import balance, fit_balanced
+from headstart.imbalance.balanced import Balance, Way
 from headstart.imbalance.cost import bayes_decision, parse_cost
 from headstart.imbalance.damage import Damage, measured_damage
 from headstart.imbalance.guard import Correction, Corrections, check_corrections
@@ -12,6 +14,7 @@ from headstart.imbalance.threshold import Thresholds, tune_thresholds
 from headstart.imbalance.weights import class_weights, effective_number, sample_weights, weighted_counts
 
 __all__ = [
+    "Balance",
     "Correction",
     "Corrections",
     "Damage",
@@ -20,6 +23,8 @@ __all__ = [
     "ResampledClassifier",
     "ResampledFold",
     "Thresholds",
+    "Way",
+    "balance",
     "bayes_decision",
     "check_corrections",
     "choose_metric",
@@ -27,6 +32,7 @@ __all__ = [
     "decide",
     "effective_number",
     "estimate_prior",
+    "fit_balanced",
     "measured_damage",
     "parse_cost",
     "prior_correction",

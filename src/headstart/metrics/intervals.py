@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from headstart.metrics._arrays import Codes, Floats, checked
 from headstart.metrics.counts import by_class, weighted_confusion
-from headstart.metrics.scores import COUNTED, METRICS, RANKED, weighted_scores
+from headstart.metrics.scores import COUNTED, METRICS, RANKED, decided, weighted_scores
 from headstart.results import DataError
 
 Seed = int | np.random.Generator | None
@@ -62,6 +62,7 @@ def bootstrap(
     n_boot: int = 1000,
     random_state: Seed = 0,
     metrics: Sequence[str] = METRICS[:-1],
+    predicted: ArrayLike | None = None,
 ) -> dict[str, Interval]:
     """Return 95 % intervals of metrics by the cluster bootstrap: groups are drawn with replacement, whole.
 
@@ -91,6 +92,8 @@ def bootstrap(
         Seed of the resamples.
     metrics : sequence of str
         Names out of :func:`headstart.metrics.scores`.
+    predicted : array_like of int, shape (n,), optional
+        As there.
 
     References
     ----------
@@ -105,6 +108,7 @@ def bootstrap(
     0.740 (0.675–0.790)
     """
     codes, table = checked(y, probabilities)
+    said = decided(table, predicted)
     group = _groups(groups, len(codes))
     ranked = [name for name in metrics if name in RANKED]
     others = [name for name in metrics if name not in RANKED]
@@ -112,13 +116,13 @@ def bootstrap(
     parts: dict[str, list[Floats]] = {name: [] for name in metrics}
     done = 0
     for weights in resamples(group, n_boot, random_state, cells=max(len(codes), table.shape[1] ** 2)):
-        for name, values in weighted_scores(codes, table, weights, others).items():
+        for name, values in weighted_scores(codes, table, weights, others, said).items():
             parts[name].append(values)
         if ranked and done < n_ranked:
             for name, values in weighted_scores(codes, table, weights[: n_ranked - done], ranked).items():
                 parts[name].append(values)
         done += len(weights)
-    figures = weighted_scores(codes, table, np.ones((1, len(codes))), metrics)
+    figures = weighted_scores(codes, table, np.ones((1, len(codes))), metrics, said)
     found = {}
     for name, figure in figures.items():
         ends = mirrored if name == "ece" else bias_corrected
@@ -135,15 +139,16 @@ def bootstrap_classes(
     *,
     n_boot: int = 1000,
     random_state: Seed = 0,
+    predicted: ArrayLike | None = None,
 ) -> dict[str, tuple[Interval, ...]]:
     """Return intervals of ``precision``, ``recall`` and ``f1`` for each class, as :func:`bootstrap` makes them."""
     codes, table = checked(y, probabilities)
-    predicted, k = table.argmax(axis=1), table.shape[1]
+    said, k = decided(table, predicted), table.shape[1]
     drawn = [
-        by_class(weighted_confusion(codes, predicted, k, weights))
+        by_class(weighted_confusion(codes, said, k, weights))
         for weights in resamples(_groups(groups, len(codes)), n_boot, random_state, cells=max(len(codes), k**2))
     ]
-    figures = by_class(weighted_confusion(codes, predicted, k, np.ones((1, len(codes)))))
+    figures = by_class(weighted_confusion(codes, said, k, np.ones((1, len(codes)))))
     return {
         name: tuple(
             bias_corrected(float(values[0, code]), np.concatenate([part[name][:, code] for part in drawn]))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headstart.metrics._arrays import Codes, Floats, checked
+from headstart.metrics._arrays import Codes, Floats, checked, checked_codes
 from headstart.metrics.calibration import weighted_ece
 from headstart.metrics.counts import by_class, confusion, mean_defined, share, weighted_confusion
 from headstart.metrics.ranking import ranking
@@ -20,9 +20,14 @@ _TINY = float(np.finfo(np.float64).eps)
 
 
 def scores(
-    y: ArrayLike, probabilities: ArrayLike, *, n_classes: int | None = None, weight: ArrayLike | None = None
+    y: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    n_classes: int | None = None,
+    weight: ArrayLike | None = None,
+    predicted: ArrayLike | None = None,
 ) -> dict[str, float]:
-    """Return the metrics of one set of predictions; the predicted class is the most probable, the first of equals.
+    """Return the metrics of one set of predictions.
 
     ========================  =========================================================================================
     ``macro_f1``              mean F1 over the classes that occur in ``y`` or among the predictions
@@ -48,6 +53,8 @@ def scores(
         k, where it is to be checked.
     weight : array_like, shape (n,), optional
         Weight of each example, not negative; a weight of 2 counts like a row that stands twice.
+    predicted : array_like of int, shape (n,), optional
+        The class that was said of each example; by default the most probable, the first of equals.
 
     Raises
     ------
@@ -66,10 +73,25 @@ def scores(
     weights = np.ones(len(codes)) if weight is None else np.asarray(weight, dtype=np.float64)
     if weights.shape != codes.shape or not (weights >= 0).all() or not 0 < weights.sum() < np.inf:
         raise DataError(f"weight has shape {weights.shape}: give {len(codes)} numbers, none negative, not all 0")
-    return {name: float(value[0]) for name, value in weighted_scores(codes, table, weights[None], METRICS).items()}
+    said = decided(table, predicted)
+    return {
+        name: float(found[0]) for name, found in weighted_scores(codes, table, weights[None], METRICS, said).items()
+    }
 
 
-def weighted_scores(y: Codes, probabilities: Floats, weights: Floats, metrics: Iterable[str]) -> dict[str, Floats]:
+def decided(probabilities: Floats, predicted: ArrayLike | None) -> Codes:
+    """Return the class that was said of each row of checked probabilities (n, k): as given, or the most probable."""
+    if predicted is None:
+        return np.asarray(probabilities.argmax(axis=1))
+    said = checked_codes(predicted, probabilities.shape[1], "predicted")
+    if said.shape != probabilities.shape[:1]:
+        raise DataError(f"predicted has shape {said.shape} for {len(probabilities)} examples: give a class for each")
+    return said
+
+
+def weighted_scores(
+    y: Codes, probabilities: Floats, weights: Floats, metrics: Iterable[str], predicted: Codes | None = None
+) -> dict[str, Floats]:
     """Return each metric (b,) for each row of ``weights`` (b, n); see :func:`scores`."""
     wanted = tuple(metrics)
     unknown = [name for name in wanted if name not in METRICS]
@@ -77,7 +99,7 @@ def weighted_scores(y: Codes, probabilities: Floats, weights: Floats, metrics: I
         raise DataError(f"no metric {unknown[0]!r}: choose among {', '.join(METRICS)}")
     found: dict[str, Floats] = {}
     if not set(COUNTED).isdisjoint(wanted):
-        matrix = weighted_confusion(y, probabilities.argmax(axis=1), probabilities.shape[1], weights)
+        matrix = weighted_confusion(y, decided(probabilities, predicted), probabilities.shape[1], weights)
         each = by_class(matrix)
         found["macro_f1"] = mean_defined(each["f1"])
         found["balanced_accuracy"] = mean_defined(each["recall"])
@@ -94,7 +116,7 @@ def weighted_scores(y: Codes, probabilities: Floats, weights: Floats, metrics: I
     return {name: found[name] for name in wanted}
 
 
-def per_class(y: ArrayLike, probabilities: ArrayLike) -> dict[str, Floats]:
+def per_class(y: ArrayLike, probabilities: ArrayLike, *, predicted: ArrayLike | None = None) -> dict[str, Floats]:
     """Return the metrics of each class, against the rest where a metric knows two classes only.
 
     Parameters
@@ -103,6 +125,8 @@ def per_class(y: ArrayLike, probabilities: ArrayLike) -> dict[str, Floats]:
         Class of each example, from 0 to k - 1.
     probabilities : array_like, shape (n, k)
         Predictions.
+    predicted : array_like of int, shape (n,), optional
+        As for :func:`scores`.
 
     Returns
     -------
@@ -118,7 +142,7 @@ def per_class(y: ArrayLike, probabilities: ArrayLike) -> dict[str, Floats]:
     ([0.5, 1.0], [1.0, 0.5], [2.0, 1.0])
     """
     codes, table = checked(y, probabilities)
-    matrix = confusion(codes, table.argmax(axis=1), table.shape[1])
+    matrix = confusion(codes, decided(table, predicted), table.shape[1])
     auc, precision = ranking(codes, table, np.ones((1, len(codes))))
     support = matrix.sum(axis=1).astype(np.float64)
     return {

@@ -179,6 +179,9 @@ def metadata(classes: Sequence[str], model: Model, feature_names: Sequence[str] 
         "model": model.text,
         "producer": "headstart",
     }
+    if model.offsets:
+        result["decision"] = "the class with the highest log(probability) + offset"
+        result["offsets"] = json.dumps(model.offsets)
     if not model.parts:
         return {**result, "input": "float32 (n, d): the plain features", "features": json.dumps(list(feature_names))}
     parts = [

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headstart.evaluation.verdict import TransferVerdict
     from headstart.finetuning.probe import LayerProbe
     from headstart.finetuning.rule import TwoByTwo
-    from headstart.imbalance import MetricChoice
+    from headstart.imbalance import Balance, MetricChoice
     from headstart.pipeline.bakeoff import BakeOff
     from headstart.pipeline.input_fit import InputFit
     from headstart.sources import Source
@@ -53,15 +53,17 @@ class Findings:
     rule: TwoByTwo | None = None
     bakeoff: BakeOff | None = None
     verdict: TransferVerdict | None = None
+    balance: Balance | None = None
     plain: NDArray[np.float64] | None = None
     probabilities: NDArray[np.float64] | None = None
+    decisions: NDArray[np.int64] | None = None
     times: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def answers(self) -> list[Answer]:
         """Return the answers found, in order."""
         found = (
             self.profile, self.metric, self.ranking, self.input_fit, self.seen, self.validation, self.probe,
-            self.rule, self.bakeoff, self.verdict, self.evaluation, self.mistakes, self.issues,
+            self.rule, self.bakeoff, self.verdict, self.balance, self.evaluation, self.mistakes, self.issues,
         )  # fmt: skip
         return [answer for answer in found if answer is not None]
 

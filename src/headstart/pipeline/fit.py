@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from headstart.pipeline.balancing import OFF, balanced_decisions, balanced_head
 from headstart.pipeline.findings import Findings
 from headstart.pipeline.plan import Plan, Settings, make_plan
 from headstart.pipeline.run import Run
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Tell = Callable[[Answer], None]
 STRATEGIES = ("linear", "frozen", "auto")
+BALANCES = (OFF, "auto", "logit-adjustment", "thresholds", "class-weights", "under-sampling", "smote")
 WORK = ".work"  # what a run that is stopped goes on from
 
 
@@ -49,6 +51,7 @@ def fit(
     seed: int = 0,
     strategy: str = "linear",
     budget: float | None = None,
+    balance: str = "none",
     max_unreadable: float = 0.1,
     backend: str = "auto",
     device: str = "auto",
@@ -85,6 +88,10 @@ def fit(
     budget : float, optional
         Minutes that training networks may take, with ``strategy="auto"``; by default what fourteen epochs of plain
         fine-tuning of the whole network would take on this machine, and at most 20.
+    balance : {"none", "auto", "logit-adjustment", "thresholds", "class-weights", "under-sampling", "smote"}
+        Whether an imbalance is corrected: ``"auto"`` compares the ways out of fold, by the metric that the imbalance
+        asks for, and takes the simplest that is not worse than the best. The last three need ``strategy="linear"``.
+        Probabilities stay those of the data; decisions are moved.
     max_unreadable : float
         Share of the pictures that may be unreadable.
     backend : {"auto", "openvino", "torch"}
@@ -123,8 +130,10 @@ def fit(
         raise HeadstartError(f"no input fit {input_fit!r}: choose auto, crop, squash or pad")
     if strategy not in STRATEGIES:
         raise HeadstartError(f"no strategy {strategy!r}: choose {', '.join(STRATEGIES)}")
-    if final and strategy != "linear":
-        raise HeadstartError("final=True goes with strategy='linear' only: leave one of the two out")
+    if balance not in BALANCES:
+        raise HeadstartError(f"no balance {balance!r}: choose {', '.join(BALANCES)}")
+    if final and (strategy != "linear" or balance != OFF):
+        raise HeadstartError("final=True goes with strategy='linear' and without balance only: leave one of them out")
     started = time.perf_counter()
     target = load_target(
         data, image=image, label=label, split=split, group=group, test_size=test_size, random_state=seed,
@@ -132,7 +141,7 @@ def fit(
     )  # fmt: skip
     settings = Settings(
         source=getattr(source, "name", str(source)), architecture=architecture, input_fit=input_fit, final=final,
-        seed=seed, strategy=strategy, budget=budget, backend=backend, device=device,
+        seed=seed, strategy=strategy, budget=budget, balance=balance, backend=backend, device=device,
     )  # fmt: skip
     folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     sources = candidates(source, architecture) if target.pictures is not None else []
@@ -160,8 +169,8 @@ def fit(
         tell(found.seen)
     work = folder / WORK
     if strategy == "linear" or found.source is None:
-        head = _head(found, X, tell, quiet)
-        model = Model(((found.source, (LAST,)),) if found.source else (), head)
+        head, offsets = _head(found, X, tell, quiet)
+        model = Model(((found.source, (LAST,)),) if found.source else (), head, offsets=_told(offsets))
     else:
         model = _contest(found, plan, work, tell, limit, quiet)
     with found.timed("write"):
@@ -234,7 +243,9 @@ def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) 
     return X
 
 
-def _head(found: Findings, X: NDArray[np.floating], tell: Tell, quiet: bool) -> LogisticHead:
+def _head(
+    found: Findings, X: NDArray[np.floating], tell: Tell, quiet: bool
+) -> tuple[LogisticHead, NDArray[np.float64] | None]:
     """Choose, fit and measure the head."""
     from headstart.evaluation import cross_validate
     from headstart.training import LogisticHead
@@ -248,15 +259,20 @@ def _head(found: Findings, X: NDArray[np.floating], tell: Tell, quiet: bool) -> 
         )
     tell(found.validation)
     head = LogisticHead(C=found.validation.C).fit(X[development], y[development])
+    head, offsets = balanced_head(found, X[development], head, found.validation.C)
     probabilities = np.full((len(target), len(target.classes)), np.nan)
     usable = np.isfinite(X).all(axis=1)
     probabilities[usable] = head.predict_proba(X[usable])
     probabilities[development] = found.validation.probabilities
-    _judge(found, probabilities, found.validation.probabilities, found.validation.estimate, tell)
+    decisions = _decisions(probabilities, offsets)
+    if found.balance is not None:
+        probabilities[development], decisions[development] = found.balance.probabilities, found.balance.decisions
+        tell(found.balance)
+    _judge(found, probabilities, decisions, found.validation.probabilities, found.validation.estimate, tell)
     if found.settings.final:
         everything = target.rows("train", "val", "test")
         head = LogisticHead(C=found.validation.C).fit(X[everything], y[everything])
-    return head
+    return head, offsets
 
 
 def _contest(found: Findings, plan: Plan, work: Path, tell: Tell, limit: int, quiet: bool) -> Model:
@@ -287,14 +303,34 @@ def _contest(found: Findings, plan: Plan, work: Path, tell: Tell, limit: int, qu
             read = model.concatenate(activations)
         probabilities[test] = model.predict_proba(read)
     assert found.bakeoff is not None and found.plain is not None
+    offsets = balanced_decisions(found, probabilities[target.rows("train", "val")])
+    decisions = _decisions(probabilities, offsets)
+    if found.balance is not None:
+        known = np.flatnonzero(np.isfinite(probabilities[target.rows("train", "val")]).all(axis=1))
+        decisions[target.rows("train", "val")[known]] = found.balance.decisions
+        tell(found.balance)
     handed_back = found.verdict is not None and found.verdict.answer == "hurts"  # the estimate is not of the baseline
-    _judge(found, probabilities, found.plain, None if handed_back else found.bakeoff.estimate, tell)
-    return model
+    expected = None if handed_back else found.bakeoff.estimate
+    _judge(found, probabilities, decisions, found.plain, expected, tell)
+    return dataclasses.replace(model, offsets=_told(offsets))
+
+
+def _decisions(probabilities: NDArray[np.float64], offsets: NDArray[np.float64] | None) -> NDArray[np.int64]:
+    """Return the class that is said of each row; of a row without probabilities, any."""
+    from headstart.imbalance import decide
+
+    known = np.nan_to_num(probabilities)
+    return np.asarray(known.argmax(axis=1) if offsets is None else decide(known, offsets))
+
+
+def _told(offsets: NDArray[np.float64] | None) -> tuple[float, ...]:
+    return () if offsets is None or not offsets.any() else tuple(offsets.tolist())
 
 
 def _judge(
     found: Findings,
     probabilities: NDArray[np.float64],
+    decisions: NDArray[np.int64],
     out_of_fold: NDArray[np.float64],
     expected: Interval | None,
     tell: Tell,
@@ -308,16 +344,23 @@ def _judge(
     if len(test):
         with found.timed("evaluation"):
             found.evaluation = evaluate(
-                y[test], probabilities[test], classes=target.classes, groups=groups[test], random_state=seed
+                y[test],
+                probabilities[test],
+                classes=target.classes,
+                groups=groups[test],
+                random_state=seed,
+                predicted=decisions[test],
             )
         found.evaluation = dataclasses.replace(
             found.evaluation, warnings=(*_surprises(expected, found.evaluation), *found.evaluation.warnings)
         )
         tell(found.evaluation)
-        found.mistakes = confident_mistakes(y[test], probabilities[test], target.ids[test], target.classes)
+        found.mistakes = confident_mistakes(
+            y[test], probabilities[test], target.ids[test], target.classes, predicted=decisions[test]
+        )
     found.issues = label_issues(y[development], out_of_fold, target.ids[development], target.classes)
     tell(found.issues)
-    found.probabilities = probabilities
+    found.probabilities, found.decisions = probabilities, decisions
 
 
 def _surprises(expected: Interval | None, evaluation: Evaluation) -> tuple[str, ...]:

@@ -38,11 +38,14 @@ class Model:
         ``from_arrays`` of that layer.
     handmade : bool
         Whether the head reads classical descriptors of pictures (``features.handmade``), and no network does.
+    offsets : tuple of float
+        Added to each class's log probability before the highest is taken; none where the most probable class is said.
     """
 
     parts: tuple[Part, ...]
     head: Head
     handmade: bool = False
+    offsets: tuple[float, ...] = ()
 
     @property
     def kind(self) -> str:

@@ -46,6 +46,8 @@ class Settings:
         What is tried; see ``headstart.fit``.
     budget : float or None
         Minutes that training networks may take.
+    balance : str
+        ``"none"``, ``"auto"``, or a way to correct an imbalance; see ``headstart.imbalance.balance``.
     backend, device : str
         Engine and device; ``"auto"`` chooses.
     """
@@ -57,6 +59,7 @@ class Settings:
     seed: int = 0
     strategy: str = "linear"
     budget: float | None = None
+    balance: str = "none"
     backend: str = "auto"
     device: str = "auto"
 

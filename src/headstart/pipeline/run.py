@@ -120,8 +120,11 @@ class Run:
         return probabilities
 
     def predict(self, X: Any, *, device: str = "auto", quiet: bool = True) -> NDArray[np.object_]:
-        """Return the most probable class, as text, of each picture or row of features; see ``predict_proba``."""
-        best = self.predict_proba(X, device=device, quiet=quiet).argmax(axis=1)
+        """Return the class, as text, of each picture or row of features; see ``predict_proba``.
+
+        It is the most probable one, unless decisions were balanced (``fit(balance=...)``).
+        """
+        best = self._scores(self.predict_proba(X, device=device, quiet=quiet)).argmax(axis=1)
         named: NDArray[np.object_] = np.array(self.classes, dtype=object)[best]
         return named
 
@@ -148,6 +151,13 @@ class Run:
                 advance(len(rows))
         result[sorted(failed)] = np.nan
         return result, failed
+
+    def _scores(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the decision takes the highest of."""
+        offsets = self.info["model"].get("offsets") or ()
+        if not offsets:
+            return probabilities
+        return np.asarray(np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)) + np.array(offsets))
 
     def _from_handmade(self, pictures: PictureSet) -> tuple[NDArray[np.float64], dict[int, str]]:
         from headstart.features.handmade import handmade_features
@@ -183,7 +193,8 @@ class Run:
 
         told = self.info["model"]
         head = read_head(self.folder / "model.safetensors", told["head"], told["kind"])
-        return Model(run_parts(self.folder), head, handmade=self._handmade)
+        offsets = tuple(told.get("offsets") or ())
+        return Model(run_parts(self.folder), head, handmade=self._handmade, offsets=offsets)
 
     @functools.cached_property
     def _sheet(self) -> Sheet:
@@ -218,7 +229,9 @@ class Run:
         unreadable = sorted(failed)
         probabilities = probabilities.copy()
         probabilities[unreadable] = 0
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, : max(1, min(top, len(self.classes)))]
+        order = np.argsort(-self._scores(probabilities), axis=1, kind="stable")[
+            :, : max(1, min(top, len(self.classes)))
+        ]
         columns: dict[str, Any] = {"id": list(ids)}
         for place in range(order.shape[1]):
             suffix = "" if place == 0 else f"_{place + 1}"

@@ -94,6 +94,7 @@ def described(model: Model, names: Mapping[str, str]) -> dict[str, Any]:
         "kind": model.kind,
         "text": model.text,
         "handmade": model.handmade,
+        "offsets": model.offsets,
         "parts": parts,
         "architecture": first["architecture"],
         "preprocessing": first["preprocessing"],
@@ -109,7 +110,8 @@ def predictions(found: Findings) -> pd.DataFrame:
     target, probabilities = found.target, found.probabilities
     assert probabilities is not None
     known = np.isfinite(probabilities).all(axis=1)
-    best = np.where(known, np.nan_to_num(probabilities).argmax(axis=1), -1)
+    assert found.decisions is not None
+    best = np.where(known, found.decisions, -1)
     how = {"train": "out of fold", "val": "out of fold", "test": "held out", "": "left out"}
     columns: dict[str, Any] = {
         "id": target.ids,
@@ -117,7 +119,7 @@ def predictions(found: Findings) -> pd.DataFrame:
         "split": target.split,
         "how": [how[part] for part in target.split],
         "predicted": [target.classes[code] if code >= 0 else "" for code in best],
-        "probability": np.where(known, np.nan_to_num(probabilities).max(axis=1), np.nan),
+        "probability": np.where(known, probabilities[np.arange(len(best)), best], np.nan),
         "reason": [target.left_out.get(name, "") for name in target.ids],
     }
     columns.update({f"p({name})": probabilities[:, code] for code, name in enumerate(target.classes)})

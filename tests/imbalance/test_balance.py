@@ -1,0 +1,145 @@
+"""Ways to correct an imbalance: each is what it says, the simplest good one is taken, and probabilities stay true."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+
+from headstart.imbalance import balance, choose_metric, decide, fit_balanced
+from headstart.imbalance._counted import Objective
+from headstart.imbalance.balance import WAYS, decided, refitted
+from headstart.results import DataError
+from headstart.training import LogisticHead
+
+
+def world(n, shares, seed, spread=1.0, d=6):
+    """Gaussian classes of the given shares."""
+    rng = np.random.default_rng(seed)
+    y = rng.choice(len(shares), n, p=shares)
+    y[: 4 * len(shares)] = np.repeat(np.arange(len(shares)), 4)
+    centres = np.random.default_rng(99).normal(scale=spread, size=(len(shares), d))
+    return rng.normal(size=(n, d)) + centres[y], y
+
+
+def folds_of(n, k=5):
+    parts = np.array_split(np.random.default_rng(0).permutation(n), k)
+    return [(np.setdiff1d(np.arange(n), part), part) for part in parts]
+
+
+def compared(X, y, **options):
+    k, folds = int(y.max()) + 1, folds_of(len(y))
+    plain = refitted(X, y, folds, "none", k, C=1.0).probabilities
+    return balance(
+        y, plain, folds, choose_metric(y), np.arange(len(y)), classes=[str(code) for code in range(k)],
+        refit=lambda way: refitted(X, y, folds, way, k, C=1.0), **options,
+    )  # fmt: skip
+
+
+def test_a_long_tail_is_corrected_and_the_gain_holds_on_new_rows():
+    shares = np.array([0.8, 0.14, 0.04, 0.02])
+    X, y = world(3000, shares, 0, spread=0.6)
+    found = compared(X, y)
+    assert found.metric == "f1_macro" and found.taken != "none" and found[found.taken].gain.low > 0
+    assert [way.name for way in found.ways] == list(WAYS)
+    new, truth = world(20_000, shares, 1, spread=0.6)
+    way = found.taken if found.taken in WAYS[3:] else "none"
+    head, own = fit_balanced(X, y, way, 4, C=1.0)
+    said = decide(head.predict_proba(new), own + np.array(found.offsets))
+    plain = LogisticHead(C=1.0).fit(X, y).predict(new)
+    assert f1_score(truth, said, average="macro") > f1_score(truth, plain, average="macro") + 0.02
+    assert "Yes, by" in found.headline() and found.to_frame().loc["none", "gain"] == 0
+    assert list(found.plot().data[0].y) == list(WAYS[1:])
+
+
+def test_equal_classes_are_left_alone_and_nothing_is_trained_for_it():
+    X, y = world(600, np.full(3, 1 / 3), 0)
+    found = compared(X, y)
+    assert found.even and found.taken == "none" and len(found.ways) == 3 and not any(found.offsets)
+    assert "represented equally" in found.headline()
+
+
+def test_noise_stays_noise_by_every_way():
+    recalls = {way: [] for way in WAYS}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(400, 5)), (rng.random(400) < 0.1).astype(int)
+        folds = folds_of(400)
+        plain = refitted(X, y, folds, "none", 2, C=1.0)
+        tried = [*decided(y, plain.probabilities, folds, Objective.of("f1", 1, 2))]
+        tried += [refitted(X, y, folds, way, 2, C=1.0) for way in WAYS[3:]]
+        for one in tried:
+            recalls[one.name].append(np.mean([(one.decisions[y == code] == code).mean() for code in (0, 1)]))
+    for way, found in recalls.items():
+        assert np.mean(found) == pytest.approx(0.5, abs=0.03), way
+
+
+def test_the_gain_to_expect_pays_for_the_choice():
+    """Where the label is decided by a coin, the best of six ways looks better than it is; what is expected does not."""
+    best, expected = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(300, 5)), (rng.random(300) < 0.35).astype(int)
+        plain = refitted(X, y, folds_of(300), "none", 2, C=1.0).probabilities
+        choice = dataclasses.replace(choose_metric(y), recommended=("balanced_accuracy",))
+        found = balance(
+            y, plain, folds_of(300), choice, np.arange(300), classes=["0", "1"],
+            refit=lambda way, X=X, y=y: refitted(X, y, folds_of(300), way, 2, C=1.0),
+        )  # fmt: skip
+        best.append(max(way.score.value for way in found.ways) - found["none"].score.value)
+        expected.append(found.expected_gain.value)
+    assert np.mean(best) > 0.02 and abs(np.mean(expected)) < 0.012
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_probabilities_stay_those_of_the_data_whatever_is_done(way):
+    X, y = world(6000, np.array([0.9, 0.08, 0.02]), 3)
+    head, offsets = fit_balanced(X, y, way if way in WAYS[3:] else "none", 3, C=1.0)
+    told = head.predict_proba(X)
+    assert np.allclose(told.mean(axis=0), np.bincount(y) / len(y), atol=0.02), "as many as there are"
+    balanced = np.log(told) + offsets
+    balanced = np.exp(balanced - logsumexp(balanced, axis=1, keepdims=True))
+    if way in WAYS[3:]:
+        assert (balanced[:, 2].mean() > 2 * told[:, 2].mean()) and np.ptp(offsets) > 1
+
+
+def test_class_weights_are_scikit_learns_and_the_shift_is_exact():
+    X, y = world(500, np.array([0.9, 0.1]), 5)
+    head, offsets = fit_balanced(X, y, "class-weights", 2, C=1e6)
+    mean, spread = (np.average(X, axis=0, weights=1 / np.bincount(y)[y]) for _ in "12")
+    spread = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=1 / np.bincount(y)[y]))
+    theirs = LogisticRegression(C=1e6, class_weight="balanced", tol=1e-8, max_iter=5000).fit((X - mean) / spread, y)
+    logs = np.log(head.predict_proba(X)) + offsets
+    assert np.allclose(logs[:, 1] - logs[:, 0], theirs.decision_function((X - mean) / spread), atol=1e-3)
+    counts = np.bincount(y)
+    assert offsets[1] - offsets[0] == pytest.approx(np.log(counts[0] / counts[1]))
+
+
+def test_a_way_that_is_named_is_taken_and_one_that_there_is_not_is_said():
+    X, y = world(300, np.array([0.8, 0.2]), 2)
+    assert compared(X, y, way="under-sampling").taken == "under-sampling"
+    with pytest.raises(DataError, match=r"no way to balance 'copies'.*choose auto, none"):
+        compared(X, y, way="copies")
+    folds = folds_of(len(y))
+    plain = refitted(X, y, folds, "none", 2, C=1.0).probabilities
+    with pytest.raises(DataError, match="no way to balance 'smote' here"):
+        balance(y, plain, folds, choose_metric(y), np.arange(300), classes=["0", "1"], way="smote")
+
+
+def test_a_class_that_a_fold_lacks_is_predicted_with_probability_zero():
+    X, y = world(60, np.array([0.7, 0.3]), 2)
+    y[-1] = 2
+    folds = folds_of(len(y))
+    for way in ("none", "class-weights", "under-sampling", "smote"):
+        found = refitted(X, y, folds, way, 3, C=1.0)
+        test = next(test for _, test in folds if 59 in test)
+        assert (found.probabilities[test, 2] == 0).all() and np.allclose(found.probabilities.sum(axis=1), 1)
+
+
+def test_where_the_most_probable_class_is_the_best_answer_nothing_is_done():
+    X, y = world(3000, np.array([0.97, 0.03]), 0, spread=1.5)
+    found = compared(X, y)
+    assert found.taken == "none" and found["logit-adjustment"].gain.high < 0 and found["class-weights"].gain.high < 0
+    assert "does not get measurably further" in found.headline()
