@@ -182,3 +182,29 @@ def test_a_schedule_spends_what_it_is_given():
     ]
     assert one.seconds == pytest.approx(expected + max(ends))
     assert not schedule(pace.within(5), 1000, 1e6, share=0.8, n_views=views).cuts
+
+
+def test_a_sampler_decides_what_each_batch_shows_and_a_loss_what_it_costs(pictures, source, head):
+    from headstart.imbalance.loss_names import make_loss
+    from headstart.imbalance.sampler import BalancedBatchSampler
+
+    rows = np.flatnonzero((Y != 2) | (np.arange(N) < 3))  # 8, 8 and 1 of the classes
+    store = CutActivations(pictures, source, "layer4", Choice("torch", "cpu", ""), half=False)
+    sampler = BalancedBatchSampler(Y[rows], 6, shares="equal", seed=1)
+    batches = ViewBatches(store, Y, rows, batch_size=99, sampler=sampler)
+    for epoch in range(2):
+        shown = [classes.numpy() for _, classes in batches.epoch(epoch)]
+        places = list(BalancedBatchSampler(Y[rows], 6, shares="equal", seed=1).batches(epoch))
+        assert len(shown) == len(batches) and all((a == Y[rows[b]]).all() for a, b in zip(shown, places, strict=True))
+        assert all(abs(count - len(rows) / K) < 1 for count in np.bincount(np.concatenate(shown)))
+
+    def tuned(loss):
+        done = fine_tune(store, Y, rows, head, RECIPE, loss=loss)
+        return done.trained.losses, predict(done.network, store, np.arange(N))
+
+    plain, _ = tuned(torch.nn.CrossEntropyLoss(label_smoothing=RECIPE.label_smoothing))
+    assert plain == tuned(None)[0]
+    counts = np.bincount(Y[rows])
+    first, _ = tuned(make_loss("ldam_drw", counts, reweight_from=3))
+    later, _ = tuned(make_loss("ldam_drw", counts, reweight_from=2))
+    assert first[:2] == later[:2] and first[2] != later[2], "weights begin in the third epoch"

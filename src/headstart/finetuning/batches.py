@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from headstart.features.cut import CutActivations
+
+
+class Sampler(Protocol):
+    """Draws the rows of each batch."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, epoch: int) -> Iterable[NDArray[np.int64]]:
+        """Return the places of each batch's rows."""
+        ...
 
 
 class ViewBatches:
@@ -38,6 +48,9 @@ class ViewBatches:
         New views an epoch.
     seed : int
         Seed of order and choice of views.
+    sampler : optional
+        Has ``batches(epoch)``, which gives for each batch the places in ``rows`` that it shows, and a length: see
+        ``headstart.imbalance.sampler``. By default each row is shown once.
     """
 
     def __init__(
@@ -50,10 +63,11 @@ class ViewBatches:
         n_views: int = 0,
         refresh: float = 0.0,
         seed: int = 0,
+        sampler: Sampler | None = None,
     ) -> None:
-        self.store, self.y, self.rows, self.seed = store, y, rows, seed
+        self.store, self.y, self.rows, self.seed, self.sampler = store, y, rows, seed, sampler
         self.n_views, self.refresh = n_views, refresh
-        self._n_batches = -(-len(rows) // batch_size)
+        self._n_batches = -(-len(rows) // batch_size) if sampler is None else len(sampler)
 
     def __len__(self) -> int:
         return self._n_batches
@@ -68,10 +82,16 @@ class ViewBatches:
         import torch
 
         rng = np.random.default_rng([self.seed, number])
-        order = rng.permutation(self.rows)
+        if self.sampler is None:
+            order = rng.permutation(self.rows)
+            chunks = np.array_split(np.arange(len(order)), self._n_batches)
+        else:
+            drawn = list(self.sampler.batches(number))
+            order = self.rows[np.concatenate(drawn)]
+            chunks = np.split(np.arange(len(order)), np.cumsum([len(batch) for batch in drawn])[:-1])
         shown = rng.choice(self.views(number), size=len(order))
         for view in np.unique(shown):
-            self.store.ensure(int(view), order[shown == view])
+            self.store.ensure(int(view), np.unique(order[shown == view]))
 
         def load(chunk: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
             inputs = torch.from_numpy(self.store.gather(order[chunk], shown[chunk]))
@@ -79,7 +99,6 @@ class ViewBatches:
                 inputs = inputs.to(memory_format=torch.channels_last)
             return inputs, torch.from_numpy(self.y[order[chunk]])
 
-        chunks = np.array_split(np.arange(len(order)), self._n_batches)
         with ThreadPoolExecutor(1, thread_name_prefix="headstart-batches") as pool:
             waiting = pool.submit(load, chunks[0])
             for chunk in chunks[1:]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.finetuning.batches import ViewBatches
+from headstart.finetuning.batches import Sampler, ViewBatches
 from headstart.finetuning.freezing import freeze
 from headstart.finetuning.groups import parameter_groups
 from headstart.finetuning.rates import one_cycle
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import nn
+    from torch import Tensor, nn
 
     from headstart.features.cut import CutActivations
     from headstart.sources import Source
@@ -76,6 +76,8 @@ def fine_tune(
     checkpoint: Path | None = None,
     validate: Callable[[nn.Module], float] | None = None,
     advance: Callable[[int], None] | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    sampler: Sampler | None = None,
 ) -> FineTuned:
     """Fine-tune what runs above the store's cut, started from a linear probe (LP-FT).
 
@@ -98,8 +100,10 @@ def fine_tune(
         Augmented views; none by default.
     hold : bool
         Whether the statistics of batch normalization stay those of the source. A network of random weights has none.
-    device, seed, checkpoint, validate, advance
+    device, seed, checkpoint, validate, advance, loss
         See ``headstart.training.loop.train``; ``validate`` gets the part above the cut.
+    sampler : optional
+        See ``ViewBatches``; its places are those of ``rows``.
 
     Returns
     -------
@@ -122,7 +126,14 @@ def fine_tune(
     )
     shown = views or Views(0, 0.0)
     batches = ViewBatches(
-        store, y, rows, batch_size=recipe.batch_size, n_views=shown.n_views, refresh=shown.refresh, seed=seed
+        store,
+        y,
+        rows,
+        batch_size=recipe.batch_size,
+        n_views=shown.n_views,
+        refresh=shown.refresh,
+        seed=seed,
+        sampler=sampler,
     )
 
     def multipliers(step: int, total: int) -> list[float]:
@@ -130,7 +141,7 @@ def fine_tune(
 
     trained = train(
         top, batches, groups, recipe, multipliers=multipliers, validate=validate, device=device, seed=seed,
-        checkpoint=checkpoint, advance=advance,
+        checkpoint=checkpoint, advance=advance, loss=loss,
     )  # fmt: skip
     return FineTuned(network.cpu(), trained)
 

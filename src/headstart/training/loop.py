@@ -122,7 +122,8 @@ def train(
     multipliers : callable, optional
         From step and number of steps to what each group's rate is multiplied with; all ones by default.
     loss : callable, optional
-        From logits and classes to a mean; by default cross-entropy with the recipe's label smoothing.
+        From logits and classes to a mean; by default cross-entropy with the recipe's label smoothing. One that has a
+        ``set_epoch`` is told each epoch (deferred reweighting).
     validate : callable, optional
         Scores the network, higher is better, after each epoch; the best epoch's weights are kept.
     device : str
@@ -165,6 +166,8 @@ def train(
             if state.is_over(recipe.patience):
                 break
             model.train()
+            if (begin := getattr(loss, "set_epoch", None)) is not None:
+                begin(epoch)
             summed, seen = torch.zeros((), device=fabric.device), 0
             for number, (inputs, classes) in enumerate(batches.epoch(epoch)):
                 step = epoch * steps + number // recipe.accumulate
