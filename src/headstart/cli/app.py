@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from headstart.cli.audit import audit
 from headstart.cli.fit import fit
 from headstart.cli.predict import predict
 from headstart.cli.probe import probe
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (fit, predict, probe, profile, rank, report, sources):
+for command in (audit, fit, predict, probe, profile, rank, report, sources):
     app.command()(command)
 
 

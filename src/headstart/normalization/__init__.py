@@ -10,6 +10,7 @@ from headstart.normalization.convert import Conversion, convert
 from headstart.normalization.facts import Finding
 from headstart.normalization.freeze import freeze_statistics, statistics_frozen, unfreeze_statistics
 from headstart.normalization.recalibrate import Recalibration, recalibrate
+from headstart.normalization.target import audit_source
 
 if TYPE_CHECKING:
     from headstart.normalization.kinds import KINDS, default_groups, make_norm
@@ -32,6 +33,7 @@ __all__ = [
     "Recalibration",
     "SyncBatchNorm",
     "audit",
+    "audit_source",
     "convert",
     "default_groups",
     "freeze_statistics",
