@@ -1,8 +1,8 @@
 """What a ranking costs: ``headstart rank`` on the clothing photos with four sources, beside one plain epoch of Lite0.
 
-The epoch is what a person writes: torchvision's ImageFolder, random crops, a DataLoader with two workers, timm's Lite0 with
-all layers trained, AdamW. The ranking starts with an empty cache, in a process of its own: hashing, four passes, all
-scores, intervals, and the probe of those that may be best. Both take turns.
+The epoch is what a person writes: torchvision's ImageFolder, random crops, a DataLoader with two workers, timm's Lite0
+with all layers trained, AdamW. The ranking starts with an empty cache, in a process of its own: hashing, four passes,
+all scores, intervals, and the probe of those that may be best. Both take turns.
 
     python benchmarks/ranking/cost.py SHARED [--rounds 2] [--write docs/rank.md]
 """
