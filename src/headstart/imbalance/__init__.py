@@ -5,16 +5,20 @@ from headstart.imbalance.balanced import Balance, Way
 from headstart.imbalance.cost import bayes_decision, parse_cost
 from headstart.imbalance.damage import Damage, measured_damage
 from headstart.imbalance.guard import Correction, Corrections, check_corrections
+from headstart.imbalance.loss_names import LOSSES, make_loss
 from headstart.imbalance.metric import MetricChoice, choose_metric
 from headstart.imbalance.offsets import decide
 from headstart.imbalance.prior import EstimatedPrior, estimate_prior, prior_correction
 from headstart.imbalance.resample import ResampledFold, resampled_folds
 from headstart.imbalance.resampled import ResampledClassifier
+from headstart.imbalance.sampler import BalancedBatchSampler
 from headstart.imbalance.threshold import Thresholds, tune_thresholds
 from headstart.imbalance.weights import class_weights, effective_number, sample_weights, weighted_counts
 
 __all__ = [
+    "LOSSES",
     "Balance",
+    "BalancedBatchSampler",
     "Correction",
     "Corrections",
     "Damage",
@@ -33,6 +37,7 @@ __all__ = [
     "effective_number",
     "estimate_prior",
     "fit_balanced",
+    "make_loss",
     "measured_damage",
     "parse_cost",
     "prior_correction",

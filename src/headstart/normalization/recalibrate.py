@@ -180,7 +180,6 @@ def recalibrate(
         raise DataError("no batch normalization with running statistics in this network: nothing to recalibrate")
     again = batches if iter(batches) is not batches else list(batches)
     before = {name: (_array(module.running_mean), _array(module.running_var)) for name, module in layers.items()}
-    limit = len(layers) + 1 if passes is None else passes
     run = _Run(model, layers, again, before, prior)
     limit = len(layers) if passes is None else passes
     try:
