@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common import publish
@@ -33,7 +32,6 @@ STATIC: dict[str, Mapping[str, float]] = {
         "clothing": 4.65, "random": 4.65,
     },
 }  # fmt: skip
-TAIL = " long tail"
 _TRUTHS = {"frozen": "a head on frozen features", "tuned": "fine-tuning"}
 Cells = dict[tuple[str, str, int], dict[str, Any]]
 
@@ -123,34 +121,6 @@ def cost(cells: Cells) -> str:
     return f"One pass and all scores took {scores / tuned:.1%} of the time of fine-tuning every source."
 
 
-def under_imbalance(cells: Cells, table: Table) -> list[str]:
-    """Return lines on how far the order of the sources moves where the same classes get a long tail."""
-    pairs = [(one[: -len(TAIL)], one) for one in table.targets if one.endswith(TAIL)]
-    rows = {}
-    for name in SCORES:
-        moved = []
-        for kind in ("scores", "balanced"):
-            found = []
-            for even, tail in pairs:
-                for seed in table.seeds:
-                    both = [
-                        [cells[target, one, seed][kind].get(name) for one in table.sources] for target in (even, tail)
-                    ]
-                    known = [row for row, value in enumerate(both[0]) if value is not None]
-                    found.append(kendalltau(*([values[row] for row in known] for values in both)).statistic)
-            moved.append(float(np.mean(found)))
-        rows[name] = moved
-    means = np.mean(list(rows.values()), axis=0)
-    lines = ["| score | plain | balanced |", "|---|---|---|"]
-    lines += [f"| {name} | {plain:.2f} | {balanced:.2f} |" for name, (plain, balanced) in rows.items()]
-    return [
-        f"Kendall τ between the order of the sources on {', '.join(even for even, _ in pairs)} and on the same with a "
-        f"long tail (1:50): {means[0]:.2f} by the plain scores, {means[1]:.2f} by the balanced ones (means).",
-        "",
-        *lines,
-    ]
-
-
 def interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return 95 % ends of the mean over targets, by a bootstrap over targets."""
     rng = np.random.default_rng(0)
@@ -197,7 +167,6 @@ def main() -> None:
         "Weights: " + ", ".join(f"{name} {value:.2f}" for name, value in weights.items() if value > 0.005) + ".",
     ]
     publish("\n".join(lines), options.write, "ranking")
-    publish("\n".join(under_imbalance(cells, table)), options.write, "imbalance")
     if options.ship:
         ranks = [len(table.sources) - table.truth[one].mean(axis=0).argsort().argsort() for one in table.targets]
         places = dict(zip(table.sources, np.mean(ranks, axis=0).round(2).tolist(), strict=True))
