@@ -1,4 +1,6 @@
-"""How far a long tail moves the order of the sources: the same pictures, thinned out to 1:50, plain and balanced scores.
+"""How far a long tail moves the order of the sources: the same pictures, thinned out to 1:50.
+
+Plain and balanced scores are compared.
 
 From a sample with equally many pictures of each class, classes are thinned out evenly down to a fiftieth, in ten random
 orders of the classes. Each score orders the eight sources of the truth table on the whole sample and on what is left of
