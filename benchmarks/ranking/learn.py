@@ -166,7 +166,7 @@ def main() -> None:
         "",
         "Weights: " + ", ".join(f"{name} {value:.2f}" for name, value in weights.items() if value > 0.005) + ".",
     ]
-    publish("\n".join(lines), options.write, "ranking")
+    publish("\n".join(lines), options.write, f"ranking-{options.truth}")
     if options.ship:
         ranks = [len(table.sources) - table.truth[one].mean(axis=0).argsort().argsort() for one in table.targets]
         places = dict(zip(table.sources, np.mean(ranks, axis=0).round(2).tolist(), strict=True))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.results import DataError
-from headstart.transferability.agreement import agreement
 
 Floats = NDArray[np.float64]
 Scores = Mapping[str, float]
@@ -54,9 +52,7 @@ def learn_weights(
     """Return weights of 0 or more under which the combined score follows the truth, all targets counting the same.
 
     Non-negative least squares of the standardized truth on the standardized scores, with a ridge, under which scores
-    that say the same share the weight. Of several ridges, and each score alone, what orders each target's sources best
-    by weights from the other targets (weighted Kendall τ) is taken: few targets can make a mixture worse than its best
-    part.
+    that say the same share the weight. Of several ridges, the one with which each target is best told by the others.
 
     Parameters
     ----------
@@ -80,20 +76,13 @@ def learn_weights(
         for values in truths
     ]
 
-    def tau(weights: Callable[[Sequence[Floats], Sequence[Floats]], Floats]) -> float:
-        found = []
-        for k in range(len(X)):
-            told = X[k] @ weights([*X[:k], *X[k + 1 :]], [*y[:k], *y[k + 1 :]])
-            found.append(np.nan_to_num(agreement(told, y[k]).tau))
-        return float(np.mean(found))
+    def error(ridge: float) -> float:
+        rest = [([*X[:k], *X[k + 1 :]], [*y[:k], *y[k + 1 :]]) for k in range(len(X))]
+        return sum(float(((X[k] @ _fit(*pair, ridge) - y[k]) ** 2).sum()) for k, pair in enumerate(rest))
 
-    ways = [*(partial(_fit, ridge=ridge) for ridge in ridges), *(partial(_alone, place=k) for k in range(len(names)))]
-    found = (max(ways, key=tau) if len(X) > 1 else ways[0])(X, y)
+    best = ridges[0] if len(ridges) == 1 or len(X) < 2 else min(ridges, key=error)
+    found = _fit(X, y, best)
     return dict(zip(names, (found / (found.sum() or 1.0)).tolist(), strict=True))
-
-
-def _alone(X: Sequence[Floats], y: Sequence[Floats], place: int) -> Floats:
-    return np.asarray(np.eye(X[0].shape[1])[place])
 
 
 def _fit(X: Sequence[Floats], y: Sequence[Floats], ridge: float) -> Floats:
