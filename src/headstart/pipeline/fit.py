@@ -132,8 +132,10 @@ def fit(
         raise HeadstartError(f"no strategy {strategy!r}: choose {', '.join(STRATEGIES)}")
     if balance not in BALANCES:
         raise HeadstartError(f"no balance {balance!r}: choose {', '.join(BALANCES)}")
-    if final and (strategy != "linear" or balance != OFF):
-        raise HeadstartError("final=True goes with strategy='linear' and without balance only: leave one of them out")
+    if final and strategy != "linear":
+        raise HeadstartError("final=True goes with strategy='linear' only: leave one of the two out")
+    if final and balance != OFF:
+        raise HeadstartError("final=True goes without balance only: leave one of the two out")
     started = time.perf_counter()
     target = load_target(
         data, image=image, label=label, split=split, group=group, test_size=test_size, random_state=seed,
