@@ -73,7 +73,7 @@ def test_after_a_bake_off_decisions_are_moved_and_the_model_stays(photos, tmp_pa
 
 
 def test_bad_balance_is_said_before_any_work(photos, tmp_path):
-    with pytest.raises(HeadstartError, match="no balance 'copies': choose none, auto"):
+    with pytest.raises(HeadstartError, match="no balance 'copies': choose auto, none"):
         headstart.fit(photos, out=tmp_path / "run", balance="copies")
     with pytest.raises(HeadstartError, match="without balance only"):
         headstart.fit(photos, out=tmp_path / "run", balance="auto", final=True)

@@ -34,9 +34,8 @@ def audit(
     """Say whether a source's normalization layers survive this batch size and these pictures."""
     import pandas as pd
 
-    from headstart.cli.printing import console, print_answer, print_json
+    from headstart.cli.printing import console, print_answer, print_json, write_plot
     from headstart.normalization.target import audit_source
-    from headstart.results.files import write_text
     from headstart.results.terminal import table
 
     found = audit_source(
@@ -44,7 +43,7 @@ def audit(
         test_size=test_size, most=most, seed=seed, max_unreadable=max_unreadable, quiet=quiet or as_json,
     )  # fmt: skip
     if plot is not None:
-        write_text(plot, found.plot().to_html(include_plotlyjs=True, full_html=True))
+        write_plot(plot, found)
     if as_json:
         print_json({"headline": found.headline(), **found.to_dict()})
     elif not quiet:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from headstart.results import Answer
@@ -46,6 +48,14 @@ def print_headline(answer: Answer) -> None:
         screen.print(Padding(Text(f"- {note}", style="dim"), (0, 0, 0, 2)))
     for warning in answer.warnings:
         screen.print(Padding(Text(f"! {warning}", style="yellow"), (0, 0, 0, 2)))
+
+
+def write_plot(path: Path, answer: Answer) -> None:
+    """Write the answer's plot as a page that works offline."""
+    from headstart.results.files import write_text
+
+    page = answer.plot().to_html(include_plotlyjs=True, full_html=True, config={"displayModeBar": False})
+    write_text(path, page)
 
 
 def print_json(value: Any) -> None:

@@ -31,10 +31,9 @@ def probe(
     as_json: o.Json = False,
 ) -> None:
     """Say what each layer of a source knows of the data: the best tap, where to cut, how near the source is."""
-    from headstart.cli.printing import print_answer, print_json
+    from headstart.cli.printing import print_answer, print_json, write_plot
     from headstart.finetuning.probe import probe as find
     from headstart.finetuning.rule import place
-    from headstart.results.files import write_text
 
     found = find(
         data, source, image=image, label=label, split=split, group=group, test_size=test_size, most=most, seed=seed,
@@ -43,7 +42,7 @@ def probe(
     )  # fmt: skip
     rule = place(found.n + found.n_left_out, found.n_classes, found.similarity.overall)
     if plot is not None:
-        write_text(plot, found.plot().to_html(include_plotlyjs=True, full_html=True))
+        write_plot(plot, found)
     if as_json:
         print_json(
             {"headline": found.headline(), **found.to_dict(), "rule": {"headline": rule.headline(), **rule.to_dict()}}

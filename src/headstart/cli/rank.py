@@ -38,8 +38,7 @@ def rank(
     as_json: o.Json = False,
 ) -> None:
     """Say which source model to start from: scores of one pass each, then a probe of the few that may be best."""
-    from headstart.cli.printing import console, print_answer, print_json
-    from headstart.results.files import write_text
+    from headstart.cli.printing import console, print_answer, print_json, write_plot
     from headstart.results.terminal import table
     from headstart.transferability.rank import rank as find
 
@@ -49,7 +48,7 @@ def rank(
         cache_size=int(cache_size * 2**30), quiet=quiet or as_json,
     )  # fmt: skip
     if plot is not None:
-        write_text(plot, found.plot().to_html(include_plotlyjs=True, full_html=True))
+        write_plot(plot, found)
     if as_json:
         seconds = {one.name: one.seconds for one in found.sources}
         print_json({"headline": found.headline(), **found.to_dict(), "seconds": seconds})

@@ -61,14 +61,13 @@ def decided(y: Codes, probabilities: Floats, folds: Folds, objective: Objective)
     thresholds are tuned, those of a fold on the other folds.
     """
     k = probabilities.shape[1]
-    shares = np.bincount(y, minlength=k) / len(y)
     crossed = np.empty(len(y), dtype=np.int64)
     for _, test in folds:
         rest = np.setdiff1d(np.arange(len(y)), test)
         crossed[test] = decide(probabilities[test], best_offsets(y[rest], probabilities[rest], objective))
     return (
         Tried(NONE, probabilities, probabilities.argmax(axis=1)),
-        Tried(ADJUSTED, probabilities, decide(probabilities, -np.log(np.maximum(shares, _LEAST)))),
+        Tried(ADJUSTED, probabilities, decide(probabilities, _adjustment(y, k))),
         Tried(MOVED, probabilities, crossed),
     )
 
@@ -259,7 +258,9 @@ def _offsets(y: Codes, probabilities: Floats, way: str, objective: Objective) ->
     k = probabilities.shape[1]
     if way == MOVED:
         return best_offsets(y, probabilities, objective)
-    if way != ADJUSTED:
-        return np.zeros(k)
+    return _adjustment(y, k) if way == ADJUSTED else np.zeros(k)
+
+
+def _adjustment(y: Codes, k: int) -> Floats:
     logs = -np.log(np.maximum(np.bincount(y, minlength=k) / len(y), _LEAST))
     return np.asarray(logs - logs.mean())

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from headstart.training import LogisticHead
     from headstart.training.path import Folds
 
-OFF = "none"
-
 
 def balanced_head(
     found: Findings, X: NDArray[np.floating], head: LogisticHead, C: float
@@ -40,7 +38,7 @@ def balanced_head(
     from headstart.pipeline.contest import bench_of
 
     settings, target = found.settings, found.target
-    if settings.balance == OFF:
+    if settings.balance == NONE:
         return head, None
     bench, k = bench_of(target, seed=settings.seed), len(target.classes)
 
@@ -60,10 +58,11 @@ def balanced_decisions(found: Findings, probabilities: Floats) -> Floats | None:
     Rows without a prediction are NaN and play no role; the model stays as it is.
     """
     from headstart.data.splits import stratified_group_folds
+    from headstart.imbalance.balance import NONE
     from headstart.pipeline.contest import FOLDS
 
     settings, target = found.settings, found.target
-    if settings.balance == OFF:
+    if settings.balance == NONE:
         return None
     development = target.rows("train", "val")
     rows = np.flatnonzero(np.isfinite(probabilities).all(axis=1))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from headstart.pipeline.balancing import OFF, balanced_decisions, balanced_head
+from headstart.pipeline.balancing import balanced_decisions, balanced_head
 from headstart.pipeline.findings import Findings
 from headstart.pipeline.plan import Plan, Settings, make_plan
 from headstart.pipeline.run import Run
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 Tell = Callable[[Answer], None]
 STRATEGIES = ("linear", "frozen", "auto")
-BALANCES = (OFF, "auto", "logit-adjustment", "thresholds", "class-weights", "under-sampling", "smote")
 WORK = ".work"  # what a run that is stopped goes on from
 
 
@@ -121,6 +120,7 @@ def fit(
     from headstart.features.cache import DEFAULT_LIMIT
     from headstart.features.graph import LAST
     from headstart.imbalance import choose_metric
+    from headstart.imbalance.balance import NONE, WAYS
     from headstart.pipeline.choice import candidates, choose_source
     from headstart.pipeline.model import Model
     from headstart.pipeline.seen import seen_by_source
@@ -130,11 +130,11 @@ def fit(
         raise HeadstartError(f"no input fit {input_fit!r}: choose auto, crop, squash or pad")
     if strategy not in STRATEGIES:
         raise HeadstartError(f"no strategy {strategy!r}: choose {', '.join(STRATEGIES)}")
-    if balance not in BALANCES:
-        raise HeadstartError(f"no balance {balance!r}: choose {', '.join(BALANCES)}")
+    if balance not in ("auto", *WAYS):
+        raise HeadstartError(f"no balance {balance!r}: choose auto, {', '.join(WAYS)}")
     if final and strategy != "linear":
         raise HeadstartError("final=True goes with strategy='linear' only: leave one of the two out")
-    if final and balance != OFF:
+    if final and balance != NONE:
         raise HeadstartError("final=True goes without balance only: leave one of the two out")
     started = time.perf_counter()
     target = load_target(
