@@ -36,7 +36,7 @@ def useless(choice: MetricChoice) -> Figure:
         marker={"size": 22, "symbol": "line-ns", "line": {"width": 2, "color": INK}},
         hovertemplate="%{y}: chance is %{x:.3f}<extra></extra>",
     )  # fmt: skip
-    styled(figure, height=110 + 26 * len(order), x="score of a model that does not look at the examples")
+    styled(figure, height=110 + 26 * len(order), x="score of a useless model")
     figure.update_xaxes(range=[-0.05, 1.05])
     return figure.update_yaxes(type="category", autorange="reversed")
 
