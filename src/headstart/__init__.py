@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from headstart.pipeline.fit import fit
     from headstart.pipeline.run import Run, load
     from headstart.results import HeadstartError, HeadstartWarning
+    from headstart.transfer import Domain
     from headstart.transferability.rank import rank
     from headstart.transferability.ranking import Ranking
 
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "Activations": "headstart.features",
+    "Domain": "headstart.transfer",
     "HeadstartError": "headstart.results",
     "HeadstartWarning": "headstart.results",
     "Profile": "headstart.data.profile",
@@ -47,11 +49,13 @@ _ROOMS = {
     "sources",
     "taskonomy",
     "training",
+    "transfer",
     "transferability",
 }
 
 __all__ = [
     "Activations",
+    "Domain",
     "HeadstartError",
     "HeadstartWarning",
     "Profile",
