@@ -2,5 +2,15 @@
 
 from headstart.transfer.adapter import ADAPTERS, Adapter, labelled
 from headstart.transfer.domain import Domain
+from headstart.transfer.parameter import CentredPrior, FisherPrior, PriorLogistic, PriorRidge
 
-__all__ = ["ADAPTERS", "Adapter", "Domain", "labelled"]
+__all__ = [
+    "ADAPTERS",
+    "Adapter",
+    "CentredPrior",
+    "Domain",
+    "FisherPrior",
+    "PriorLogistic",
+    "PriorRidge",
+    "labelled",
+]

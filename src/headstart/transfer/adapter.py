@@ -119,11 +119,13 @@ class Adapter(BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return what is said of each target row, (n,)."""
-        return np.asarray(self.estimator_.predict(self._seen(X)))
+        rows = self._seen(X)
+        return np.asarray(self.estimator_.predict(rows))
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Return the probability of each class, (n, k), in the order of ``classes_``."""
-        return np.asarray(self.estimator_.predict_proba(self._seen(X)))
+        rows = self._seen(X)
+        return np.asarray(self.estimator_.predict_proba(rows))
 
     @property
     def classes_(self) -> NDArray[Any]:
