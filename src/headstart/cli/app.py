@@ -8,6 +8,7 @@ import typer
 
 from headstart.cli.audit import audit
 from headstart.cli.fit import fit
+from headstart.cli.history import history
 from headstart.cli.predict import predict
 from headstart.cli.probe import probe
 from headstart.cli.profile import profile
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 for command in (audit, fit, predict, probe, profile, rank, report, sources):
     app.command()(command)
+app.add_typer(history, name="history")
 
 
 def _version(wanted: bool) -> None:

@@ -48,6 +48,14 @@ def fit(
             "class-weights, under-sampling, smote."
         ),
     ] = "none",
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            help="Ways on frozen features that are tried, by default all; those that worked on the most similar "
+            "earlier targets (headstart history) come first.",
+            min=1,
+        ),
+    ] = None,
     final: Annotated[
         bool, typer.Option("--final", help="Refit on everything, test part included, after it was measured.")
     ] = False,
@@ -67,7 +75,7 @@ def fit(
     run = run_fit(
         data, out=out, source=source, architecture=architecture, image=image, label=label, split=split, group=group,
         test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance, final=final,
-        seed=seed, max_unreadable=max_unreadable, backend=backend, device=device,
+        trials=trials, seed=seed, max_unreadable=max_unreadable, backend=backend, device=device,
         cache_size=int(cache_size * 2**30), quiet=silent, tell=None if silent else print_headline,
     )  # fmt: skip
     if as_json:

@@ -17,6 +17,7 @@ from headstart.pipeline.candidates import Bench, Candidate, frozen, handmade
 from headstart.pipeline.dear import VIEWS, FineTuning, Linear
 from headstart.results.cache import cache_folder
 from headstart.results.files import write_json
+from headstart.transfer.history import WarmStart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +59,10 @@ class Arms:
     cache_size : int
         Bytes that the activation cache may take.
     quiet : bool
+    warm : WarmStart
+        What the history says: the order in which things are tried.
+    trials : int or None
+        How many frozen ways are tried; all by default.
     """
 
     pictures: PictureSet
@@ -69,12 +74,18 @@ class Arms:
     folder: Path
     cache_size: int
     quiet: bool = True
+    warm: WarmStart = WarmStart()
+    trials: int | None = None
 
     def frozen(self, best_tap: str) -> list[Candidate]:
         """Return the candidates that are array work, the plain one first."""
         from headstart.features.handmade import handmade_features
 
-        found = list(frozen(self.features, self.sources, self.bench, main=self.source.name, best_tap=best_tap))
+        tried = frozen(
+            self.features, self.sources, self.bench, main=self.source.name, best_tap=best_tap, first=self.warm.ways,
+            most=self.trials,
+        )  # fmt: skip
+        found = list(tried)
         return [*found, *handmade(handmade_features(self.pictures), self.bench)]
 
     def trained(
@@ -121,7 +132,7 @@ class Arms:
         common = {"folder": self.folder / name, "cache_size": self.cache_size, "quiet": self.quiet}
         if name == "scratch":
             return {**common, "rates": (_SCRATCH_RATE,), "recipe": Recipe(head_rate=_SCRATCH_RATE, layer_decay=1.0)}
-        return {**common, "rates": _RATES}
+        return {**common, "rates": _RATES, "prefer": self.warm.rates}
 
     def _blank(self) -> Source:
         from headstart.sources.card import Card
@@ -149,9 +160,8 @@ class Arms:
                 epochs = min(epochs, _SCRATCH_EPOCHS[1])
                 over = Schedule((WHOLE,), 0, (epochs,), (1,), (1,), share * n * epochs * pace.step[WHOLE] / 4, budget)
             left = budget - (over.seconds if over else 0.0)
-            plan = schedule(
-                pace.within(room), n, left, share=share, n_views=VIEWS.expected, folds=len(self.bench.folds)
-            )
+            wanted = pace.within(room).preferring(self.warm.cuts)
+            plan = schedule(wanted, n, left, share=share, n_views=VIEWS.expected, folds=len(self.bench.folds))
             plan = dataclasses.replace(plan, budget=budget)
             write_json(path, [dataclasses.asdict(one) if one else None for one in (plan, over)])
         first, second = json.loads(path.read_text())

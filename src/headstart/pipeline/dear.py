@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from headstart.pipeline.model import Model
     from headstart.sources import Source
 
+_LONG = 12  # epochs from which on a fast rate shows what it gives
 VIEWS = Views(n_views=4, refresh=0.25)
 Linear = tuple["NDArray[np.floating]", "NDArray[np.floating]"]
 Probe = Callable[["NDArray[np.int64]"], Linear]
@@ -98,6 +99,9 @@ class FineTuning:
         schedule says.
     recipe : Recipe
         The rest; its epochs are the schedule's.
+    prefer : sequence of str
+        Rates that the history would try first. Where one only fits the budget and it is trained for long enough, it
+        is the first of these.
     quiet : bool
     """
 
@@ -114,11 +118,12 @@ class FineTuning:
         cache_size: int,
         rates: tuple[float, ...],
         recipe: Recipe | None = None,
+        prefer: Sequence[str] = (),
         quiet: bool = True,
     ) -> None:
         self.source, self.pictures, self.probe, self.bench = source, pictures, probe, bench
         self.plan, self.choice, self.folder, self.quiet = plan, choice, folder, quiet
-        self.rates, self.recipe = rates, recipe or Recipe()
+        self.rates, self.recipe, self.prefer = rates, recipe or Recipe(), prefer
         self.rounds: list[Round] = []
         self._limit = cache_size
         self._stores: dict[tuple[str, bool], CutActivations] = {}
@@ -133,7 +138,12 @@ class FineTuning:
         if not self.plan.cuts:
             return []
         way = self._choose()
-        rates = self.rates[: self.plan.n_rates[self.plan.cuts.index(way.cut)]]
+        place = self.plan.cuts.index(way.cut)
+        ranked = list(self.rates)
+        if self.plan.epochs[place] >= _LONG:
+            ranks = {rate: rank for rank, rate in enumerate(self.prefer)}
+            ranked.sort(key=lambda rate: ranks.get(f"{rate:g}", len(ranks)))
+        rates = ranked[: self.plan.n_rates[place]]
         return [self._candidate(dataclasses.replace(way, rate=rate)) for rate in rates]
 
     def _candidate(self, way: Way) -> Candidate:

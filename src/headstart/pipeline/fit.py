@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.pipeline.balancing import balanced_decisions, balanced_head
 from headstart.pipeline.findings import Findings
+from headstart.pipeline.past import remember_run
 from headstart.pipeline.plan import Plan, Settings, make_plan
 from headstart.pipeline.run import Run
 from headstart.pipeline.writing import write_run
@@ -51,6 +52,7 @@ def fit(
     strategy: str = "linear",
     budget: float | None = None,
     balance: str = "none",
+    trials: int | None = None,
     max_unreadable: float = 0.1,
     backend: str = "auto",
     device: str = "auto",
@@ -91,6 +93,9 @@ def fit(
         Whether an imbalance is corrected: ``"auto"`` compares the ways out of fold, by the metric that the imbalance
         asks for, and takes the simplest that is not worse than the best. The last three need ``strategy="linear"``.
         Probabilities stay those of the data; decisions are moved.
+    trials : int, optional
+        How many ways on frozen features are tried, the plain one counting; all by default. What worked on the most
+        similar targets of the local history (``headstart.transfer.history``) is tried first.
     max_unreadable : float
         Share of the pictures that may be unreadable.
     backend : {"auto", "openvino", "torch"}
@@ -136,6 +141,8 @@ def fit(
         raise HeadstartError("final=True goes with strategy='linear' only: leave one of the two out")
     if final and balance != NONE:
         raise HeadstartError("final=True goes without balance only: leave one of the two out")
+    if trials is not None and trials < 1:
+        raise HeadstartError(f"trials={trials}: give 1 or more")
     started = time.perf_counter()
     target = load_target(
         data, image=image, label=label, split=split, group=group, test_size=test_size, random_state=seed,
@@ -144,6 +151,7 @@ def fit(
     settings = Settings(
         source=getattr(source, "name", str(source)), architecture=architecture, input_fit=input_fit, final=final,
         seed=seed, strategy=strategy, budget=budget, balance=balance, backend=backend, device=device,
+        trials=trials,
     )  # fmt: skip
     folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     sources = candidates(source, architecture) if target.pictures is not None else []
@@ -175,6 +183,7 @@ def fit(
         model = Model(((found.source, (LAST,)),) if found.source else (), head, offsets=_told(offsets))
     else:
         model = _contest(found, plan, work, tell, limit, quiet)
+    remember_run(found, X)
     with found.timed("write"):
         write_run(folder, plan, found, model)
     shutil.rmtree(work, ignore_errors=True)

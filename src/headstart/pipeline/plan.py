@@ -50,6 +50,8 @@ class Settings:
         ``"none"``, ``"auto"``, or a way to correct an imbalance; see ``headstart.imbalance.balance``.
     backend, device : str
         Engine and device; ``"auto"`` chooses.
+    trials : int or None
+        How many ways on frozen features are tried.
     """
 
     source: str = "lite0"
@@ -62,6 +64,7 @@ class Settings:
     balance: str = "none"
     backend: str = "auto"
     device: str = "auto"
+    trials: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

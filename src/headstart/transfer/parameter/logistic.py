@@ -165,8 +165,9 @@ class PriorLogistic(Head):
         if self.intercept_prior is not None:
             loose = positive(self.intercept_precision, (rows,), "intercept_precision")
         seen = [narrowed(X / one) for one in scale]
+        bases = [basis for _, basis in seen if basis is not None]
         return _Problem(
-            Z=np.stack([one for one, _ in seen]), bases=None if seen[0][1] is None else [basis for _, basis in seen if basis is not None], scale=scale,
+            Z=np.stack([one for one, _ in seen]), bases=bases, scale=scale,
             offset=X @ coef.T + intercept, coef=coef, intercept=intercept, loose=loose,
             onehot=np.eye(k)[codes][:, k - rows :], codes=codes, weight=weight,
         )  # fmt: skip
@@ -203,7 +204,7 @@ class _Problem:
     """
 
     Z: Floats
-    bases: Sequence[Floats] | None
+    bases: Sequence[Floats]
     scale: Floats
     offset: Floats
     coef: Floats
@@ -264,7 +265,7 @@ class _Problem:
     def original(self, moved: Floats) -> tuple[Floats, Floats]:
         """Return coefficients (r, d) and intercepts (r,)."""
         far = moved[:, :-1]
-        if self.bases is not None:
+        if self.bases:
             bases = [*self.bases] * (len(far) // len(self.bases))
             far = np.stack([one @ basis for one, basis in zip(far, bases, strict=True)])
         return self.coef + far / self.scale, self.intercept + moved[:, -1]
