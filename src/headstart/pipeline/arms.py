@@ -74,7 +74,7 @@ class Arms:
     folder: Path
     cache_size: int
     quiet: bool = True
-    warm: WarmStart = WarmStart()
+    warm: WarmStart = dataclasses.field(default_factory=WarmStart)
     trials: int | None = None
 
     def frozen(self, best_tap: str) -> list[Candidate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import io
@@ -30,6 +31,22 @@ class Batches(Protocol):
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield inputs (b, ...) and classes (b,), or class shares (b, k)."""
+        ...
+
+
+class Penalty(Protocol):
+    """What is added to the loss of each batch, such as the distance to the source's weights."""
+
+    def attach(self, network: nn.Module) -> None:
+        """Note what the network is like before the first step; called before a checkpoint is read, too."""
+        ...
+
+    def __call__(self) -> Tensor:
+        """Return the term for the batch that was just passed, a scalar."""
+        ...
+
+    def detach(self) -> None:
+        """Take everything off the network again."""
         ...
 
 
@@ -106,6 +123,7 @@ def train(
     seed: int = 0,
     checkpoint: Path | None = None,
     advance: Callable[[int], None] | None = None,
+    penalty: Penalty | None = None,
 ) -> Trained:
     """Train ``network`` in place.
 
@@ -134,6 +152,8 @@ def train(
         Written after each epoch; where it is there, training goes on from it, to the same weights. Deleted at the end.
     advance : callable, optional
         Called with the number of examples after each batch.
+    penalty : Penalty, optional
+        Its term is added to the loss of each batch, and stands in ``losses``.
 
     Raises
     ------
@@ -158,7 +178,7 @@ def train(
     total = steps * recipe.epochs
     state = _State()
     cuda = fabric.device.type == "cuda"
-    with kept_memory(), torch.random.fork_rng(devices=[fabric.device] if cuda else []):
+    with kept_memory(), torch.random.fork_rng(devices=[fabric.device] if cuda else []), _attached(penalty, network):
         torch.manual_seed(seed)
         if checkpoint is not None and checkpoint.is_file():
             state = _restore(checkpoint, network, optimizer)
@@ -176,6 +196,8 @@ def train(
                 inputs, classes = fabric.to_device((inputs, classes))
                 with fabric.no_backward_sync(model, enabled=not full):
                     found = loss(model(inputs), classes)
+                    if penalty is not None:
+                        found = found + penalty()
                     fabric.backward(found / share)
                 summed += found.detach() * len(inputs)
                 seen += len(inputs)
@@ -228,6 +250,18 @@ class _State:
 
     def is_over(self, patience: int | None) -> bool:
         return patience is not None and bool(self.scores) and len(self.scores) - 1 - self.best >= patience
+
+
+@contextlib.contextmanager
+def _attached(penalty: Penalty | None, network: nn.Module) -> Iterator[None]:
+    if penalty is None:
+        yield
+        return
+    penalty.attach(network)
+    try:
+        yield
+    finally:
+        penalty.detach()
 
 
 def _fabric(device: str, precision: str) -> Any:
