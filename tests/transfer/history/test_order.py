@@ -12,8 +12,9 @@ from headstart.transfer.history.warm import kept
 WAYS = ("plain", "taps", "linear", "rbf", "low")
 
 
-def run(target="a", scores=(0.9, 0.8), meta=None, names=WAYS, rounds=(), **more):
-    trials = tuple(Trial(name, "frozen", "", score, 1.0, 100) for name, score in zip(names, scores, strict=False))
+def run(target="a", scores=(0.9, 0.8), meta=None, rounds=(), **more):
+    trials = tuple(Trial(name, "frozen", "", score, 1.0, 100) for name, score in zip(WAYS, scores, strict=False))
+    trials += (Trial("by hand", "target-only", "", 0.99, 1.0, 100), Trial("tuned", "fine-tuned", "", 0.2, 1.0, 40))
     values = {"data": f"of {target}", "modality": "pictures", "source": "lite0", **more}
     return Record(target=target, meta=meta or {"rows": 5.0}, trials=trials, rounds=rounds, **values)
 

@@ -126,6 +126,7 @@ def test_the_fisher_information_is_the_expected_squared_gradient(k):
         ({"classes": [0, 1, 2]}, [0, 1, 1], "no example of class 2: give intercept_prior"),
         ({"classes": [0, 1]}, [0, 1, 2], r"label 2 is none of the classes \[0, 1\]"),
         ({"alpha": "evidence"}, [0, 1, 1], "no alpha 'evidence'"),
+        ({"n_folds": 1}, [0, 1, 1], "n_folds=1: give 2 or more"),
         ({"alpha": 0.0}, [0, 1, 1], "alpha=0.0 must be a number above 0"),
         ({"coef_prior": np.zeros((2, 2))}, [0, 1, 1], r"coef_prior has shape \(2, 2\), but the model has \(1, 2\)"),
         ({"precision": [[1.0, -1.0]]}, [0, 1, 1], "precision must be above 0"),

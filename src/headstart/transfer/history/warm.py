@@ -28,7 +28,7 @@ class WarmStart(Answer):
     Attributes
     ----------
     ways, cuts, rates : tuple of str
-        Candidates, cuts (``""`` is the whole network) and learning rates that the history knows, the most promising
+        Candidates on frozen features, cuts (``""`` is the whole network) and learning rates that the history knows, the most promising
         first; see :func:`headstart.transfer.history.order.order`.
     targets : tuple of str
         The earlier targets, the most alike first.
@@ -108,16 +108,13 @@ def advice(
     centre: Sequence[float] = (),
 ) -> WarmStart:
     """Return what these records say of a target; see :func:`warm_start`."""
-    asked = [
-        one
-        for one in history
-        if (one.modality, one.source) == (modality, source) and one.data != data and len(one.trials) > 1
-    ]
+    alike = [one for one in history if (one.modality, one.source) == (modality, source) and one.data != data]
+    asked = [one for one in alike if len(_frozen(one)) > 1]
     if not asked:
         return WarmStart()
     weights = likeness({**meta, "angle": 1.0}, [{**one.meta, "angle": _cosine(centre, one.centre)} for one in asked])
     ranked = np.argsort(-weights, kind="stable")
-    ways = [({one.name: one.macro_f1 for one in run.trials}, run.best.n) for run in asked]
+    ways = [(_frozen(run), run.best.n) for run in asked]
     return WarmStart(
         ways=_ordered(ways, weights),
         cuts=_ordered([_by(run, "cut", short=True) for run in asked], weights),
@@ -145,6 +142,11 @@ def _ordered(tables: Sequence[tuple[Mapping[str, float], int]], weights: Any) ->
     known = [place for place, (scores, _) in enumerate(tables) if scores]
     names = list(dict.fromkeys(name for place in known for name in tables[place][0]))
     return order(names, [missed(*tables[place]) for place in known], weights[known])
+
+
+def _frozen(run: Record) -> dict[str, float]:
+    """Return the scores of the ways that leave the network as it is."""
+    return {one.name: one.macro_f1 for one in run.trials if one.kind == "frozen"}
 
 
 def _by(run: Record, what: str, *, short: bool) -> tuple[dict[str, float], int]:

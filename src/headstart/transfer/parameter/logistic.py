@@ -122,6 +122,8 @@ class PriorLogistic(Head):
             raise DataError(f"no alpha {self.alpha!r}: give a number above 0, or 'cv'")
         if not isinstance(self.alpha, str) and not 0 < self.alpha < np.inf:
             raise DataError(f"alpha={self.alpha!r} must be a number above 0, or 'cv'")
+        if self.n_folds < 2:
+            raise DataError(f"n_folds={self.n_folds}: give 2 or more")
         self.classes_, codes = self._known(labels)
         problem = self._problem(features, codes, weight)
         alpha: float = ALPHAS[0] if isinstance(self.alpha, str) else self.alpha
