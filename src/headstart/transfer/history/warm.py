@@ -28,8 +28,8 @@ class WarmStart(Answer):
     Attributes
     ----------
     ways, cuts, rates : tuple of str
-        Candidates on frozen features, cuts (``""`` is the whole network) and learning rates that the history knows, the most promising
-        first; see :func:`headstart.transfer.history.order.order`.
+        Candidates on frozen features, cuts (``""`` is the whole network) and learning rates that the history knows, the
+        most promising first; see :func:`headstart.transfer.history.order.order`.
     targets : tuple of str
         The earlier targets, the most alike first.
     likeness : tuple of float
