@@ -70,6 +70,7 @@ def fit(
     """Make a checked, usable model of labelled pictures (or of a table of features), with a report."""
     from headstart.cli.printing import console, print_headline, print_json
     from headstart.pipeline.fit import fit as run_fit
+    from headstart.results.team import team
 
     silent = quiet or as_json
     run = run_fit(
@@ -78,6 +79,8 @@ def fit(
         trials=trials, seed=seed, max_unreadable=max_unreadable, backend=backend, device=device,
         cache_size=int(cache_size * 2**30), quiet=silent, tell=None if silent else print_headline,
     )  # fmt: skip
+    if not team().leads:
+        return
     if as_json:
         print_json(run.info)
     elif not quiet:

@@ -17,6 +17,7 @@ from headstart.pipeline.candidates import Bench, Candidate, frozen, handmade
 from headstart.pipeline.dear import VIEWS, FineTuning, Linear
 from headstart.results.cache import cache_folder
 from headstart.results.files import write_json
+from headstart.results.team import team
 from headstart.transfer.history import WarmStart
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Arms:
             return arrays["weight"], arrays["bias"]
 
         try:
-            plan, starting_over = self._plans(budget, large)
+            plan, starting_over = team().first(lambda: self._plans(budget, large))
         except SourceError as error:
             return [], [], [f"no fine-tuning: {error}"], 0
         notes = []
@@ -117,6 +118,8 @@ class Arms:
         arms = [FineTuning(self.source, self.pictures, probe, self.bench, plan, self.choice, **self._common())]
         if not large:
             notes.append("not started over: from so few examples a class, nothing is learned from random weights")
+        elif team().size > 1:
+            notes.append("not started over: several processes would each have statistics of their own")
         elif starting_over is None:
             notes.append(f"not started over: a share of {_SCRATCH:.0%} of {allowed} trains nothing from random weights")
         else:

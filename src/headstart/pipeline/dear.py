@@ -13,6 +13,7 @@ from headstart.finetuning.finetune import Views, as_source, fine_tune, predict
 from headstart.finetuning.pace import Schedule
 from headstart.pipeline.candidates import Bench, Candidate, Kind
 from headstart.results.files import write_bytes
+from headstart.results.team import team
 from headstart.results.terminal import progress
 from headstart.training.loop import Recipe
 
@@ -209,7 +210,8 @@ class FineTuning:
         else:
             network = self._train(way, train, epochs, path.with_suffix(".ckpt"), f"fold {fold + 1}")
             found = predict(network, self._store(way), test, device=self.choice.device)
-            _write_array(path, found)
+            if team().leads:
+                _write_array(path, found)
         y = self.bench.y[test]
         score = scores(y, sharpen(found, best_sharpness(found, y)))
         self.rounds.append(Round(way, fold, epochs, score["macro_f1"], score["log_loss"]))

@@ -18,6 +18,7 @@ from headstart.pipeline.plan import Plan, Settings, make_plan
 from headstart.pipeline.run import Run
 from headstart.pipeline.writing import write_run
 from headstart.results import Answer, HeadstartError
+from headstart.results.team import team
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,6 +144,9 @@ def fit(
         raise HeadstartError("final=True goes without balance only: leave one of the two out")
     if trials is not None and trials < 1:
         raise HeadstartError(f"trials={trials}: give 1 or more")
+    ours = team()
+    if not ours.leads:
+        quiet, tell = True, None
     started = time.perf_counter()
     target = load_target(
         data, image=image, label=label, split=split, group=group, test_size=test_size, random_state=seed,
@@ -156,11 +160,14 @@ def fit(
     folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     sources = candidates(source, architecture) if target.pictures is not None else []
     choices: list[Choice] = []
-    plan = make_plan(folder, settings, target, sources, lambda: _choose(target, sources[0], settings, choices))
+    plan = ours.first(
+        lambda: make_plan(folder, settings, target, sources, lambda: _choose(target, sources[0], settings, choices))
+    )
     if (folder / "run.json").is_file():
         return Run(folder)
-    for part in folder.glob(".*.part"):
-        part.unlink(missing_ok=True)
+    if ours.leads:
+        for part in folder.glob(".*.part"):
+            part.unlink(missing_ok=True)
 
     found = Findings(target, settings, profile(target))
     found.times["load_seconds"] = round(time.perf_counter() - started, 3)
@@ -183,10 +190,12 @@ def fit(
         model = Model(((found.source, (LAST,)),) if found.source else (), head, offsets=_told(offsets))
     else:
         model = _contest(found, plan, work, tell, limit, quiet)
-    remember_run(found, X)
-    with found.timed("write"):
-        write_run(folder, plan, found, model)
-    shutil.rmtree(work, ignore_errors=True)
+    if ours.leads:
+        remember_run(found, X)
+        with found.timed("write"):
+            write_run(folder, plan, found, model)
+        shutil.rmtree(work, ignore_errors=True)
+    ours.together()
     return Run(folder)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.pipeline.candidates import PLAIN, way_of
 from headstart.results import HeadstartWarning, StorageError
+from headstart.results.team import team
 from headstart.transfer.history import Record, Trial, WarmStart, describe, history_folder, remember, warm_start
 from headstart.transfer.history.warm import kept
 
@@ -47,7 +48,7 @@ def ask_history(
     def ask() -> WarmStart:
         return warm_start(meta, modality="pictures", source=name, data=data, centre=_centre(X))
 
-    return kept(folder / "history.json", ask)
+    return team().first(lambda: kept(folder / "history.json", ask))
 
 
 def remember_run(found: Findings, X: NDArray[np.floating]) -> None:

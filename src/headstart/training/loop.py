@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from headstart.results import HeadstartError
 from headstart.results.files import write_bytes
+from headstart.results.team import Team, team
 from headstart.training.memory import kept_memory
 
 if TYPE_CHECKING:
@@ -127,6 +128,9 @@ def train(
 ) -> Trained:
     """Train ``network`` in place.
 
+    Where torchrun started several processes, each has its share of every batch, the gradients are those of the whole
+    batch, and all end with the same weights.
+
     Parameters
     ----------
     network : torch.nn.Module
@@ -176,7 +180,7 @@ def train(
     model, optimizer = fabric.setup(network, optimizer)
     steps = -(-len(batches) // recipe.accumulate)
     total = steps * recipe.epochs
-    state = _State()
+    state, ours = _State(), team()
     cuda = fabric.device.type == "cuda"
     with kept_memory(), torch.random.fork_rng(devices=[fabric.device] if cuda else []), _attached(penalty, network):
         torch.manual_seed(seed)
@@ -188,20 +192,23 @@ def train(
             model.train()
             if (begin := getattr(loss, "set_epoch", None)) is not None:
                 begin(epoch)
-            summed, seen = torch.zeros((), device=fabric.device), 0
+            summed, seen = torch.zeros(2, device=fabric.device)
             for number, (inputs, classes) in enumerate(batches.epoch(epoch)):
                 step = epoch * steps + number // recipe.accumulate
                 full = (number + 1) % recipe.accumulate == 0 or number + 1 == len(batches)
                 share = min(recipe.accumulate, len(batches) - number // recipe.accumulate * recipe.accumulate)
                 inputs, classes = fabric.to_device((inputs, classes))
-                with fabric.no_backward_sync(model, enabled=not full):
-                    found = loss(model(inputs), classes)
-                    if penalty is not None:
-                        found = found + penalty()
-                    fabric.backward(found / share)
-                summed += found.detach() * len(inputs)
-                seen += len(inputs)
+                part = _part(ours, len(inputs), fabric.device)
+                if len(inputs):
+                    with fabric.no_backward_sync(model, enabled=not full):
+                        found = loss(model(inputs), classes)
+                        if penalty is not None:
+                            found = found + penalty()
+                        fabric.backward(found * part / share)
+                    summed += found.detach() * len(inputs)
+                    seen += len(inputs)
                 if full:
+                    _add_up_gradients(ours, optimizer)
                     factors = multipliers(step, total) if multipliers else [1.0] * len(peaks)
                     for group, peak, factor in zip(optimizer.param_groups, peaks, factors, strict=True):
                         group["lr"] = peak * factor
@@ -211,7 +218,8 @@ def train(
                     optimizer.zero_grad()
                 if advance:
                     advance(len(inputs))
-            mean = float(summed) / seen
+            ours.add_up(summed, seen)
+            mean = float(summed / seen)
             if mean != mean:
                 raise HeadstartError(
                     f"the loss is no number any more after epoch {epoch + 1}: learn at a lower rate than {max(peaks):g}"
@@ -220,15 +228,39 @@ def train(
             if validate is not None:
                 model.eval()
                 state.note(float(validate(network)), network)
-            if checkpoint is not None and epoch + 1 < recipe.epochs:
+            if checkpoint is not None and ours.leads and epoch + 1 < recipe.epochs:
                 _save(checkpoint, state, network, optimizer)
     if state.weights is not None:
         network.load_state_dict(state.weights)
     network.eval()
-    if checkpoint is not None:
+    if checkpoint is not None and ours.leads:
         checkpoint.unlink(missing_ok=True)
     best = state.best if state.scores else len(state.losses) - 1
     return Trained(tuple(state.losses), tuple(state.scores), best)
+
+
+def _part(ours: Team, n: int, device: Any) -> float:
+    """Return which part of a batch the ``n`` examples of this process are."""
+    if ours.size == 1:
+        return 1.0
+    import torch
+
+    whole = torch.tensor(float(n), device=device)
+    ours.add_up(whole)
+    return n / float(whole)
+
+
+def _add_up_gradients(ours: Team, optimizer: Any) -> None:
+    """Give every process the gradient of all of them."""
+    if ours.size == 1:
+        return
+    import torch
+
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+    for one in parameters:
+        if one.grad is None:
+            one.grad = torch.zeros_like(one)
+    ours.add_up(*(one.grad for one in parameters))
 
 
 @dataclasses.dataclass

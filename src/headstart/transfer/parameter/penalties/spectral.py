@@ -16,7 +16,7 @@ class BatchSpectralShrinkage(NetworkPenalty):
 
     ``strength * sum_{i=1..k} sigma_{-i}²``, where sigma are the singular values of what enters the classifier,
     (b, d): components of the source that do not transfer show there, and are suppressed. It goes with any other
-    penalty's aim; the weights themselves stay free.
+    penalty's aim; the weights themselves stay free. Where torchrun shares out a batch, each share has its own.
 
     Parameters
     ----------
