@@ -33,14 +33,21 @@ class FeatureAdapter(TransformerMixin, Adapter):  # type: ignore[misc]
         self._check_spaces(rows_s.shape[1], rows_t.shape[1])
         self.n_features_source_ = rows_s.shape[1]
         self._align(rows_s, labels_s, rows_t, labels_t)
-        X, y = pooled(self._map_source(rows_s), labels_s, self._map_target(rows_t), labels_t)
-        estimator = self._fresh()
-        if is_classifier(estimator) and len(np.unique(y)) < 2:
-            raise DataError(
-                f"all labels are of one class, {y[:1].tolist()[0]!r}: {type(self).__name__} needs at least two"
-            )
-        self.estimator_ = estimator.fit(X, y)
+        self.estimator_ = self._learned(rows_s, labels_s, rows_t, labels_t)
         return self
+
+    def _learned(self, Xs: Floats, ys: NDArray[Any], Xt: Floats, yt: NDArray[Any] | None) -> Any:
+        """Return the estimator, fitted in the shared space."""
+        X, y = pooled(self._map_source(Xs), ys, self._map_target(Xt), yt)
+        estimator = self._fresh()
+        if is_classifier(estimator):
+            self._check_classes(y)
+        return estimator.fit(X, y)
+
+    def _check_classes(self, y: NDArray[Any]) -> None:
+        if len(np.unique(y)) < 2:
+            only = y[:1].tolist()[0]
+            raise DataError(f"all labels are of one class, {only!r}: {type(self).__name__} needs at least two")
 
     def transform(self, X: ArrayLike) -> Floats:
         """Return target rows (n, d) in the shared space, (n, k)."""
