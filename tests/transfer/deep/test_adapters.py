@@ -1,12 +1,14 @@
 """Networks as adapters: the same contract as for all, model selection, and AdaBN's statistics by hand."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from headstart.results import DataError
+from headstart.results import DataError, HeadstartWarning
 from headstart.transfer import ADAPTERS, Domain
 from headstart.transfer.deep import CDAN, DANN, MCC, AdaBN, DeepCORAL
 
@@ -44,7 +46,9 @@ def test_it_survives_few_rows_constants_and_a_class_with_one_example(kind, ns, n
     Xs, Xt = np.column_stack([Xs, np.full(ns, 0.1)]), np.column_stack([Xt, np.full(nt, 0.1)])
     ys[ys == 2] = 0
     ys[3] = 7
-    model = kind(**{**SMALL, "epochs": 2}).fit(Xs, ys, Xt, np.where(np.arange(nt) < 1, 0, -1))
+    said = kind is AdaBN and nt == 1
+    with pytest.warns(HeadstartWarning, match="one target row has no statistics") if said else nullcontext():
+        model = kind(**{**SMALL, "epochs": 2}).fit(Xs, ys, Xt, np.where(np.arange(nt) < 1, 0, -1))
     assert np.isfinite(model.predict_proba(Xt)).all() and list(model.classes_) == [0, 1, 7]
 
 
@@ -52,7 +56,7 @@ def test_labelled_target_rows_are_learned_from():
     """The source knows two of the classes: only the target's labels can tell the third."""
     Xs, ys, Xt, yt = worlds()
     few = np.where(np.arange(60) < 20, yt, -1)
-    model = DeepCORAL(**SMALL)
+    model = DeepCORAL(**{**SMALL, "epochs": 40})
     assert clone(model).fit(Xs[ys < 2], ys[ys < 2], Xt, few).score(Xt[20:], yt[20:]) > 0.9
     assert clone(model).fit(Xs[ys < 2], ys[ys < 2], Xt).score(Xt[20:], yt[20:]) < 0.7
 

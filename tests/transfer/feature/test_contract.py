@@ -88,7 +88,7 @@ def test_it_survives_few_rows_on_either_side(adapter, ns, nt):
         with pytest.raises(DataError, match="share the classes"):
             clone(adapter).fit(Xs, ys, Xt, np.zeros(nt, dtype=int))
         return
-    if nt == 1 and isinstance(adapter, CORAL | SubspaceAlignment):
+    if nt == 1 and isinstance(adapter, CORAL | SubspaceAlignment | OptimalTransport):
         with pytest.warns(HeadstartWarning, match="target does not vary"):
             model = fitted(adapter, Xs, ys, Xt, yt)
     else:

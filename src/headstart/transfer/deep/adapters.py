@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
-from headstart.results import DataError
+from headstart.results import DataError, HeadstartWarning
 from headstart.transfer.adapter import Floats, labelled
 from headstart.transfer.deep.validation import Validator, validator
 from headstart.transfer.domain import Domain
@@ -253,7 +254,7 @@ class AdaBN(NetworkAdapter):
     Attributes
     ----------
     recalibration_ : Recalibration
-        How far the statistics moved.
+        How far the statistics moved; missing where the target has one row.
 
     References
     ----------
@@ -283,7 +284,10 @@ class AdaBN(NetworkAdapter):
 
         super()._train(Xs, ys, Xs, np.full(len(Xs), -1), 0.0)
         self.body_source_ = copy.deepcopy(self.body_)
-        if len(Xt) > 1:
+        if len(Xt) < 2:
+            message = "AdaBN: one target row has no statistics, so that those of the source stay"
+            warnings.warn(message, HeadstartWarning, stacklevel=4)
+        else:
             rows = torch.from_numpy(self._scaled(Xt))
             self.recalibration_ = recalibrate(self.body_, [rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS)])
 

@@ -63,9 +63,6 @@ class CORAL(FeatureAdapter):
         self.shrinkage = shrinkage
 
     def _align(self, Xs: Floats, ys: NDArray[Any], Xt: Floats, yt: NDArray[Any] | None) -> None:
-        share = self.shrinkage
-        if share != "auto" if isinstance(share, str) else not 0 <= share <= 1:
-            raise DataError(f"shrinkage={share!r}: give a share from 0 to 1, or 'auto'")
         self.mean_source_, self.mean_target_ = Xs.mean(axis=0), Xt.mean(axis=0)
         if not (varies(Xs) and varies(Xt)):
             which = "target" if varies(Xs) else "source"
@@ -73,8 +70,8 @@ class CORAL(FeatureAdapter):
             warnings.warn(message, HeadstartWarning, stacklevel=3)
             self.map_ = np.eye(Xs.shape[1])
             return
-        whitening = _power(covariance(Xs, share), -0.5)
-        self.map_ = whitening @ _power(covariance(Xt, share), 0.5)
+        whitening = _power(covariance(Xs, self.shrinkage), -0.5)
+        self.map_ = whitening @ _power(covariance(Xt, self.shrinkage), 0.5)
 
     def _map_source(self, X: Floats) -> Floats:
         return np.asarray((X - self.mean_source_) @ self.map_ + self.mean_target_)
@@ -92,6 +89,8 @@ def covariance(X: Floats, shrinkage: float | str = "auto") -> Floats:
     >>> covariance(np.array([[0.0, 0.0], [2.0, 20.0]]), 0.5).tolist()
     [[2.0, 10.0], [10.0, 200.0]]
     """
+    if shrinkage != "auto" if isinstance(shrinkage, str) else not 0 <= shrinkage <= 1:
+        raise DataError(f"shrinkage={shrinkage!r}: give a share from 0 to 1, or 'auto'")
     from sklearn.covariance import ledoit_wolf_shrinkage
     from sklearn.preprocessing import StandardScaler
 

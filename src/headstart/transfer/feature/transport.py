@@ -12,7 +12,7 @@ from sklearn.base import is_classifier
 from headstart.results import DataError, HeadstartWarning
 from headstart.transfer.adapter import Floats, labelled
 from headstart.transfer.domain import Domain
-from headstart.transfer.feature.base import FeatureAdapter
+from headstart.transfer.feature.base import FeatureAdapter, varies
 from headstart.transfer.feature.sinkhorn import Plan, exact_plan, grouped_sinkhorn, sinkhorn
 
 _FORBIDDEN = 10.0  # times the largest cost: between a source row and a target row of another class
@@ -103,6 +103,10 @@ class OptimalTransport(FeatureAdapter):
         plan = self.plan_.plan
         self.rows_source_ = Xs
         self.moves_ = plan @ Xt / plan.sum(axis=1, keepdims=True) - Xs
+        if not varies(Xt):  # all rows would lie on one point
+            message = "OptimalTransport: the target does not vary, so that only the mean of the source is moved"
+            warnings.warn(message, HeadstartWarning, stacklevel=3)
+            self.moves_ = np.tile(self.moves_.mean(axis=0), (len(Xs), 1))
 
     def _plan(self, cost: Floats, ys: NDArray[Any]) -> Plan:
         if not self.reg:
