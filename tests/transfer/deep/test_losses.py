@@ -139,7 +139,7 @@ def test_the_body_learns_against_the_discriminator(k):
             loss = domain_loss(net(direct)[:, 0], net(ft)[:, 0])
         loss.backward()
         torch.testing.assert_close(leaf.grad, -0.5 * direct.grad)
-        assert float(alignment(fs, zs, ft, zt)) == pytest.approx(float(loss))
+        assert alignment(fs, zs, ft, zt).item() == pytest.approx(loss.item())
 
 
 def test_the_reversal_sets_in_as_it_is_published():

@@ -121,14 +121,17 @@ def test_more_rows_than_the_plan_takes_are_drawn_from():
 def test_what_does_not_converge_is_said_and_bad_settings_are_named():
     Xs, ys, Xt, _ = shifted()
     with pytest.warns(HeadstartWarning, match="of the mass is not where it should be"):
-        OptimalTransport(reg=1e-4, max_iter=2).fit(Xs, ys, Xt)
-    with pytest.raises(DataError, match="none is below 0"):
+        model = OptimalTransport(reg=1e-4, max_iter=2).fit(Xs, ys, Xt)
+    assert np.isfinite(model.transform_source(Xs)).all()
+    with pytest.raises(DataError, match="give numbers from 0 on"):
         OptimalTransport(reg=-1.0).fit(Xs, ys, Xt)
     with pytest.raises(DataError, match=r"class_reg=0\.1 needs classes and a reg above 0"):
         OptimalTransport(reg=0.0, class_reg=0.1).fit(Xs, ys, Xt)
     C, a, b = problem()
-    with pytest.raises(DataError, match="reg=0: give a number above 0"):
+    with pytest.raises(DataError, match="reg=0, max_iter=2000: both are above 0"):
         sinkhorn(C, reg=0)
+    with pytest.raises(DataError, match="max_iter=0: both are above 0"):
+        sinkhorn(C, reg=1, max_iter=0)
     with pytest.raises(DataError, match="a sums to 2, b to 1"):
         sinkhorn(C, 2 * a, b, reg=1)
     with pytest.raises(DataError, match="give 7 masses above 0"):

@@ -78,39 +78,8 @@ def sinkhorn(
     >>> sinkhorn([[0.0, 1.0], [1.0, 0.0]], reg=0.01).plan.round(3).tolist()
     [[0.5, 0.0], [0.0, 0.5]]
     """
-    from scipy.special import logsumexp
-
     C, a, b = _checked(cost, a, b)
-    if not reg > 0:
-        raise DataError(f"reg={reg!r}: give a number above 0; exact_plan needs none")
-    log_a, log_b, mass = np.log(a), np.log(b), a.sum()
-    scaled = -C / reg
-    g = np.zeros(len(b))
-    done, error = 0, np.inf
-    while done < max_iter and error > tol * mass:
-        f = log_a - logsumexp(scaled + g, axis=1)
-        g = log_b - logsumexp(scaled + f[:, None], axis=0)
-        plan = np.exp(scaled + f[:, None] + g)
-        done += 1
-        u, v = np.ones(len(a)), np.ones(len(b))
-        rows = plan.sum(axis=1)
-        error = float(np.abs(rows - a).sum())
-        for _ in range(min(_BLOCK, max_iter - done)):
-            if error <= tol * mass:
-                break
-            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-                next_u = a / rows
-                next_v = b / (next_u @ plan)
-            if not _within(next_u) or not _within(next_v):
-                break
-            u, v = next_u, next_v
-            done += 1
-            rows = plan @ v
-            error = float(np.abs(u * rows - a).sum())
-        f, g = f + np.log(u), g + np.log(v)
-        plan *= u[:, None]
-        plan *= v
-    return Plan(plan, float((plan * C).sum()), done, error)
+    return _scaled(C, a, b, reg, max_iter, tol, np.zeros(len(b)))[0]
 
 
 def grouped_sinkhorn(
@@ -165,12 +134,12 @@ def grouped_sinkhorn(
         norms = np.sqrt(onehot.T @ T**2)[member]
         return group_reg * np.divide(T, norms, out=np.zeros_like(T), where=norms > 0)
 
-    found = sinkhorn(C, a, b, reg=reg, max_iter=max_iter, tol=tol)
+    found, g = _scaled(C, a, b, reg, max_iter, tol, np.zeros(len(b)))
     T, done, error = found.plan, found.n_iter, found.error
     scale = float(np.abs(C * T).sum()) + reg * float(a.sum())
     for _ in range(max_outer if group_reg else 0):
         slope = C + tangent(T)
-        found = sinkhorn(slope, a, b, reg=reg, max_iter=max_iter, tol=tol)
+        found, g = _scaled(slope, a, b, reg, max_iter, tol, g)
         done, error = done + found.n_iter, max(error, found.error)
         gap = float((slope * (T - found.plan)).sum()) + reg * (_negentropy(T) - _negentropy(found.plan))
         if gap <= tol * scale:
@@ -216,6 +185,41 @@ def exact_plan(cost: ArrayLike, a: ArrayLike | None = None, b: ArrayLike | None 
         raise DataError(f"no exact plan was found ({found.message}): take reg above 0")
     plan = found.x.reshape(n, m)
     return Plan(plan, float(found.fun), 0, float(np.abs(plan.sum(axis=1) - a).sum()))
+
+
+def _scaled(C: Floats, a: Floats, b: Floats, reg: float, max_iter: int, tol: float, g: Floats) -> tuple[Plan, Floats]:
+    """Return the entropic plan and the target's potentials, from those that it starts with, over ``reg``."""
+    from scipy.special import logsumexp
+
+    if not reg > 0 or max_iter < 1:
+        raise DataError(f"reg={reg!r}, max_iter={max_iter!r}: both are above 0; exact_plan needs neither")
+    log_a, log_b, mass = np.log(a), np.log(b), a.sum()
+    scaled = -C / reg
+    done, error = 0, np.inf
+    while done < max_iter and error > tol * mass:
+        f = log_a - logsumexp(scaled + g, axis=1)
+        g = log_b - logsumexp(scaled + f[:, None], axis=0)
+        plan = np.exp(scaled + f[:, None] + g)
+        done += 1
+        u, v = np.ones(len(a)), np.ones(len(b))
+        rows = plan.sum(axis=1)
+        error = float(np.abs(rows - a).sum())
+        for _ in range(min(_BLOCK, max_iter - done)):
+            if error <= tol * mass:
+                break
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                next_u = a / rows
+                next_v = b / (next_u @ plan)
+            if not _within(next_u) or not _within(next_v):
+                break
+            u, v = next_u, next_v
+            done += 1
+            rows = plan @ v
+            error = float(np.abs(u * rows - a).sum())
+        g = g + np.log(v)
+        plan *= u[:, None]
+        plan *= v
+    return Plan(plan, float((plan * C).sum()), done, error), g
 
 
 def _checked(cost: ArrayLike, a: ArrayLike | None, b: ArrayLike | None) -> tuple[Floats, Floats, Floats]:

@@ -87,7 +87,8 @@ class OptimalTransport(FeatureAdapter):
 
     def _align(self, Xs: Floats, ys: NDArray[Any], Xt: Floats, yt: NDArray[Any] | None) -> None:
         if self.reg < 0 or self.class_reg < 0 or self.max_rows < 1:
-            raise DataError(f"reg={self.reg}, class_reg={self.class_reg}, max_rows={self.max_rows}: none is below 0")
+            given = f"reg={self.reg}, class_reg={self.class_reg}, max_rows={self.max_rows}"
+            raise DataError(f"{given}: give numbers from 0 on, and at least one row")
         classes = is_classifier(self._fresh())
         if self.class_reg and (not classes or not self.reg):
             raise DataError(f"class_reg={self.class_reg} needs classes and a reg above 0: set it to 0")
@@ -102,7 +103,8 @@ class OptimalTransport(FeatureAdapter):
         self.plan_ = self._plan(cost, ys)
         plan = self.plan_.plan
         self.rows_source_ = Xs
-        self.moves_ = plan @ Xt / plan.sum(axis=1, keepdims=True) - Xs
+        mass = plan.sum(axis=1, keepdims=True)  # 0 where a tiny reg ran out of iterations: such a row stays
+        self.moves_ = np.where(mass > 0, plan @ Xt / np.where(mass > 0, mass, 1.0) - Xs, 0.0)
         if not varies(Xt):  # all rows would lie on one point
             message = "OptimalTransport: the target does not vary, so that only the mean of the source is moved"
             warnings.warn(message, HeadstartWarning, stacklevel=3)
