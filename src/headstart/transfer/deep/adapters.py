@@ -120,7 +120,8 @@ class NetworkAdapter(FeatureAdapter):
         for weight in weights:
             self._train(Xs[kept], ys[kept], Xt, yt, weight)
             fs, ft = self._map_source(Xs[held]), self._map_target(Xt)
-            found[weight] = judge(ys[held], self._told(fs), fs, self._told(ft), ft)
+            head = self._classifier()
+            found[weight] = judge(ys[held], head.predict_proba(fs), fs, head.predict_proba(ft), ft)
         return found
 
     def _train(self, Xs: Floats, ys: NDArray[np.int64], Xt: Floats, yt: NDArray[np.int64], weight: float) -> None:
@@ -152,20 +153,15 @@ class NetworkAdapter(FeatureAdapter):
         raise NotImplementedError
 
     def _learned(self, Xs: Floats, ys: NDArray[Any], Xt: Floats, yt: NDArray[Any] | None) -> Any:
+        return self._classifier(self._names) if self.estimator is None else super()._learned(Xs, ys, Xt, yt)
+
+    def _classifier(self, classes: NDArray[Any] | None = None) -> Any:
+        """Return the network's own classifier, which takes the hidden layer."""
         from headstart.training import LogisticHead
 
-        if self.estimator is not None:
-            return super()._learned(Xs, ys, Xt, yt)
-        return LogisticHead.from_arrays(self._linear(), classes=self._names)
-
-    def _linear(self) -> dict[str, NDArray[Any]]:
         head: Any = self.head_
-        return {"weight": head.weight.detach().numpy(), "bias": head.bias.detach().numpy()}
-
-    def _told(self, features: Floats) -> Floats:
-        from headstart.training import LogisticHead
-
-        return LogisticHead.from_arrays(self._linear()).predict_proba(features)
+        arrays = {"weight": head.weight.detach().numpy(), "bias": head.bias.detach().numpy()}
+        return LogisticHead.from_arrays(arrays, classes)
 
     def _scaled(self, X: Floats) -> NDArray[np.float32]:
         return np.asarray((X - self._mean) / self._spread, dtype=np.float32)
