@@ -56,6 +56,10 @@ def fit(
             min=1,
         ),
     ] = None,
+    source_data: Annotated[
+        Path | None,
+        typer.Option(help="Labelled examples from another place, same classes: what they are worth is measured."),
+    ] = None,
     final: Annotated[
         bool, typer.Option("--final", help="Refit on everything, test part included, after it was measured.")
     ] = False,
@@ -75,8 +79,9 @@ def fit(
     silent = quiet or as_json
     run = run_fit(
         data, out=out, source=source, architecture=architecture, image=image, label=label, split=split, group=group,
-        test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance, final=final,
-        trials=trials, seed=seed, max_unreadable=max_unreadable, backend=backend, device=device,
+        test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance,
+        source_data=source_data, final=final, trials=trials, seed=seed, max_unreadable=max_unreadable,
+        backend=backend, device=device,
         cache_size=int(cache_size * 2**30), quiet=silent, tell=None if silent else print_headline,
     )  # fmt: skip
     if not team().leads:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from headstart.pipeline.model import Model
     from headstart.results import Answer
     from headstart.sources import Fit, Source
+    from headstart.training.path import Folds
 
 FOLDS = 5
 SEEDS = 3  # divisions into folds that the verdict rests on
@@ -149,15 +150,17 @@ def _seeds(one: Candidate, bench: Bench, rows: NDArray[np.int64]) -> NDArray[np.
 
     Candidates were chosen on the bench's own division, which therefore flatters what was taken: it is left out here.
     """
+    assert one.again is not None
+    return np.vstack([correct(one.again(folds), bench.y, rows) for folds in other_folds(bench)])
+
+
+def other_folds(bench: Bench) -> list[Folds]:
+    """Return divisions into folds other than the one on which candidates are chosen."""
     from headstart.data.splits import stratified_group_folds
 
-    assert one.again is not None
-    seeds = [
-        one.again(
-            stratified_group_folds(
-                bench.y, bench.groups, n_folds=len(bench.folds), random_state=np.random.default_rng([bench.seed, seed])
-            )
+    return [
+        stratified_group_folds(
+            bench.y, bench.groups, n_folds=len(bench.folds), random_state=np.random.default_rng([bench.seed, seed])
         )
         for seed in range(1, SEEDS + 1)
     ]
-    return np.vstack([correct(table, bench.y, rows) for table in seeds])

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from headstart.finetuning.rule import TwoByTwo
     from headstart.imbalance import Balance, MetricChoice
     from headstart.pipeline.bakeoff import BakeOff
+    from headstart.pipeline.carried import Carried
     from headstart.pipeline.input_fit import InputFit
+    from headstart.scenario import Scenario
     from headstart.sources import Source
     from headstart.taskonomy import SeenAs
     from headstart.transfer.history import WarmStart
@@ -54,6 +56,8 @@ class Findings:
     probe: LayerProbe | None = None
     rule: TwoByTwo | None = None
     bakeoff: BakeOff | None = None
+    scenario: Scenario | None = None
+    carried: Carried | None = None
     verdict: TransferVerdict | None = None
     warm: WarmStart | None = None
     meta: dict[str, float] | None = None
@@ -67,7 +71,8 @@ class Findings:
         """Return the answers found, in order."""
         found = (
             self.profile, self.metric, self.ranking, self.input_fit, self.seen, self.validation, self.probe,
-            self.rule, self.warm, self.bakeoff, self.verdict, self.balance, self.evaluation, self.mistakes, self.issues,
+            self.rule, self.warm, self.bakeoff, self.scenario, self.carried, self.verdict, self.balance,
+            self.evaluation, self.mistakes, self.issues,
         )  # fmt: skip
         return [answer for answer in found if answer is not None]
 

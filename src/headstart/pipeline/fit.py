@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from headstart.pipeline.balancing import balanced_decisions, balanced_head
+from headstart.pipeline.carrying import carried_head
 from headstart.pipeline.findings import Findings
 from headstart.pipeline.past import remember_run
 from headstart.pipeline.plan import Plan, Settings, make_plan
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from headstart.evaluation import Evaluation
     from headstart.features.backends import Choice
     from headstart.metrics import Interval
+    from headstart.pipeline.carrying import Features
     from headstart.pipeline.model import Model
     from headstart.sources import Fit, Source
     from headstart.training import LogisticHead
@@ -54,6 +57,7 @@ def fit(
     budget: float | None = None,
     balance: str = "none",
     trials: int | None = None,
+    source_data: Any = None,
     max_unreadable: float = 0.1,
     backend: str = "auto",
     device: str = "auto",
@@ -97,6 +101,9 @@ def fit(
     trials : int, optional
         How many ways on frozen features are tried, the plain one counting; all by default. What worked on the most
         similar targets of the local history (``headstart.transfer.history``) is tried first.
+    source_data : path, DataFrame, (X, y) or anything else that ``load_target`` takes, optional
+        Labelled examples from another place, with classes of the same names, with ``strategy="linear"``. How they
+        differ is diagnosed, what the differences allow is tried, and the best is taken if it gains anything.
     max_unreadable : float
         Share of the pictures that may be unreadable.
     backend : {"auto", "openvino", "torch"}
@@ -144,6 +151,8 @@ def fit(
         raise HeadstartError("final=True goes without balance only: leave one of the two out")
     if trials is not None and trials < 1:
         raise HeadstartError(f"trials={trials}: give 1 or more")
+    if source_data is not None and (strategy != "linear" or final or balance != NONE):
+        raise HeadstartError("source_data goes with strategy='linear' alone, without balance and final: leave one out")
     ours = team()
     if not ours.leads:
         quiet, tell = True, None
@@ -152,10 +161,15 @@ def fit(
         data, image=image, label=label, split=split, group=group, test_size=test_size, random_state=seed,
         max_unreadable=max_unreadable, quiet=quiet,
     )  # fmt: skip
+    other = None
+    if source_data is not None:
+        other = load_target(
+            source_data, image=image, label=label, random_state=seed, max_unreadable=max_unreadable, quiet=quiet
+        )
     settings = Settings(
         source=getattr(source, "name", str(source)), architecture=architecture, input_fit=input_fit, final=final,
-        seed=seed, strategy=strategy, budget=budget, balance=balance, backend=backend, device=device,
-        trials=trials,
+        seed=seed, strategy=strategy, budget=budget, balance=balance, trials=trials,
+        source_data=other.fingerprint if other else None, backend=backend, device=device,
     )  # fmt: skip
     folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     sources = candidates(source, architecture) if target.pictures is not None else []
@@ -186,7 +200,8 @@ def fit(
         tell(found.seen)
     work = folder / WORK
     if strategy == "linear" or found.source is None:
-        head, offsets = _head(found, X, tell, quiet)
+        features = functools.partial(_features_of, found, plan, limit, quiet)
+        head, offsets = _head(found, X, tell, quiet, other, features)
         model = Model(((found.source, (LAST,)),) if found.source else (), head, offsets=_told(offsets))
     else:
         model = _contest(found, plan, work, tell, limit, quiet)
@@ -263,8 +278,28 @@ def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) 
     return X
 
 
+def _features_of(
+    found: Findings, plan: Plan, limit: int, quiet: bool, other: Target, rows: NDArray[np.int64]
+) -> NDArray[np.floating]:
+    """Return the features of other data's rows, (m, d), made as the target's were."""
+    if other.features is not None:
+        return other.features[rows]
+    from headstart.features.activations import compute
+    from headstart.features.backends import Choice
+    from headstart.features.graph import LAST
+
+    assert other.pictures is not None and found.source is not None
+    choice = Choice(plan.engine["backend"], plan.device, "as planned")
+    activations = compute(
+        other.pictures.subset(rows), found.source, taps=[LAST], choice=choice, cache_size=limit,
+        label=f"{found.source.name}: {other.name}", quiet=quiet,
+    )  # fmt: skip
+    found.count(activations.n_passed, activations.n_damaged)
+    return activations[LAST]
+
+
 def _head(
-    found: Findings, X: NDArray[np.floating], tell: Tell, quiet: bool
+    found: Findings, X: NDArray[np.floating], tell: Tell, quiet: bool, other: Target | None, features: Features
 ) -> tuple[LogisticHead, NDArray[np.float64] | None]:
     """Choose, fit and measure the head."""
     from headstart.evaluation import cross_validate
@@ -279,16 +314,24 @@ def _head(
         )
     tell(found.validation)
     head = LogisticHead(C=found.validation.C).fit(X[development], y[development])
+    out_of_fold, expected = found.validation.probabilities, found.validation.estimate
+    if other is not None:
+        head = carried_head(found, other, X[development], found.validation.C, features, quiet=quiet)
+        assert found.carried is not None
+        out_of_fold, expected = found.carried.probabilities, found.carried.estimate
+        for answer in (found.scenario, found.carried, found.verdict):
+            if answer is not None:
+                tell(answer)
     head, offsets = balanced_head(found, X[development], head, found.validation.C)
     probabilities = np.full((len(target), len(target.classes)), np.nan)
     usable = np.isfinite(X).all(axis=1)
     probabilities[usable] = head.predict_proba(X[usable])
-    probabilities[development] = found.validation.probabilities
+    probabilities[development] = out_of_fold
     decisions = _decisions(probabilities, offsets)
     if found.balance is not None:
         probabilities[development], decisions[development] = found.balance.probabilities, found.balance.decisions
         tell(found.balance)
-    _judge(found, probabilities, decisions, found.validation.probabilities, found.validation.estimate, tell)
+    _judge(found, probabilities, decisions, out_of_fold, expected, tell)
     if found.settings.final:
         everything = target.rows("train", "val", "test")
         head = LogisticHead(C=found.validation.C).fit(X[everything], y[everything])

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from headstart.pipeline.page_bakeoff import bakeoff_sections
+from headstart.pipeline.page_carried import carried_sections
 from headstart.report import (
     Block,
     ClassBars,
@@ -72,7 +73,7 @@ def report_page(found: Findings, plan: Plan) -> str:
         sections.append(answer_section(found.seen))
     if found.validation is not None:
         sections.append(_validation(found))
-    sections += bakeoff_sections(found)
+    sections += [*carried_sections(found), *bakeoff_sections(found)]
     if found.balance is not None:
         sections.append(_balance(found.balance))
     if found.evaluation is not None:
@@ -131,6 +132,8 @@ def _command(plan: Plan) -> str:
         words += ["--budget", f"{settings.budget:g}"]
     if settings.balance != "none":
         words += ["--balance", settings.balance]
+    if settings.source_data is not None:
+        words += ["--source-data", "OTHER"]
     if settings.final:
         words.append("--final")
     return " ".join(shlex.quote(word) for word in words)

@@ -48,6 +48,8 @@ class Settings:
         Minutes that training networks may take.
     balance : str
         ``"none"``, ``"auto"``, or a way to correct an imbalance; see ``headstart.imbalance.balance``.
+    source_data : str or None
+        Fingerprint of labelled examples from another place.
     backend, device : str
         Engine and device; ``"auto"`` chooses.
     trials : int or None
@@ -62,6 +64,7 @@ class Settings:
     strategy: str = "linear"
     budget: float | None = None
     balance: str = "none"
+    source_data: str | None = None
     backend: str = "auto"
     device: str = "auto"
     trials: int | None = None

@@ -1,0 +1,138 @@
+"""What is the other data worth here? Every way to use it, tried on the same folds of the target."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from headstart.transfer.adapter import ADAPTERS, Adapter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from headstart.training import LogisticHead
+    from headstart.training.path import Folds
+
+TARGET, SOURCE, POOLED, HALVES = "target only", "source only", "pooled", "pooled, half and half"
+_CLOSE = 1e-6  # of a probability: what rounding may change where a model is one linear layer
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Both:
+    """Source and target as arrays, with the target's classes.
+
+    Attributes
+    ----------
+    Xs, ys : ndarray, shapes (ns, d), (ns,)
+        Labels are codes of the target's classes.
+    X, y : ndarray, shapes (n, d), (n,)
+        The target's development part.
+    n_classes : int
+    C : float
+        Inverse penalty of a head that learns from the target alone.
+    Cs : float
+        Of one that learns from the source too.
+    seed : int
+    """
+
+    Xs: NDArray[np.floating]
+    ys: NDArray[np.int64]
+    X: NDArray[np.floating]
+    y: NDArray[np.int64]
+    n_classes: int
+    C: float
+    Cs: float
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Way:
+    """A way to use the source.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        What is carried over; ``""`` for the baselines.
+    learn : callable
+        From target rows and their labels to something that predicts.
+    """
+
+    name: str
+    kind: str
+    learn: Callable[[NDArray[np.floating], NDArray[np.int64]], Any]
+
+
+def ways(both: Both, adapters: Iterable[str]) -> list[Way]:
+    """Return the baselines and the named adapters, the simplest first.
+
+    Parameters
+    ----------
+    both : Both
+    adapters : iterable of str
+        Names in ``ADAPTERS``.
+    """
+    from headstart.training import LogisticHead
+
+    def target(X: Any, y: Any) -> LogisticHead:
+        return LogisticHead(C=both.C).fit(X, y)
+
+    def source(X: Any, y: Any) -> LogisticHead:
+        return LogisticHead(C=both.Cs).fit(both.Xs, both.ys)
+
+    def pooled(X: Any, y: Any) -> LogisticHead:
+        return LogisticHead(C=both.Cs).fit(np.vstack([both.Xs, X]), np.r_[both.ys, y])
+
+    def halves(X: Any, y: Any) -> LogisticHead:
+        half = (len(X) + len(both.Xs)) / 2
+        weight = np.r_[np.full(len(both.Xs), half / len(both.Xs)), np.full(len(X), half / len(X))]
+        return LogisticHead(C=both.Cs).fit(np.vstack([both.Xs, X]), np.r_[both.ys, y], sample_weight=weight)
+
+    def adapted(made: type[Adapter]) -> Callable[[Any, Any], Adapter]:
+        return lambda X, y: made(LogisticHead(C=both.Cs), random_state=both.seed).fit(both.Xs, both.ys, X, y)
+
+    baselines = [(TARGET, target), (SOURCE, source), (POOLED, pooled), (HALVES, halves)]
+    return [
+        *(Way(name, "", learn) for name, learn in baselines),
+        *(Way(name, ADAPTERS[name].kind, adapted(ADAPTERS[name])) for name in adapters),
+    ]
+
+
+def out_of_fold(way: Way, both: Both, folds: Folds) -> NDArray[np.float64]:
+    """Return the probabilities (n, k) of the target's rows, each by a model that did not see it.
+
+    A class that a model does not know has probability 0 there.
+    """
+    table = np.zeros((len(both.y), both.n_classes))
+    once = way.learn(both.X, both.y) if way.name == SOURCE else None  # it learns nothing from the folds
+    for train, test in folds:
+        model = once or way.learn(both.X[train], both.y[train])
+        table[np.ix_(test, np.asarray(model.classes_, dtype=np.int64))] = model.predict_proba(both.X[test])
+    return table
+
+
+def as_head(model: Any, both: Both) -> LogisticHead | None:
+    """Return a fitted model as one linear layer on the target's features, or ``None`` where it is none.
+
+    An adapter that maps target rows by an affine map before a logistic head is one: the map is read off at the origin
+    and the unit vectors, and what comes of it is compared with the model on the target's rows. A model that lacks one
+    of the target's classes is none.
+    """
+    from headstart.training import LogisticHead
+
+    head = getattr(model, "estimator_", model)
+    if not isinstance(head, LogisticHead):
+        return None
+    arrays, seen = head.to_arrays(), getattr(model, "transform", None)
+    if seen is not None:
+        origin = seen(np.zeros((1, both.X.shape[1])))
+        steps = seen(np.eye(both.X.shape[1])) - origin
+        arrays = {"weight": arrays["weight"] @ steps.T, "bias": arrays["bias"] + arrays["weight"] @ origin[0]}
+    if len(head.classes_) < both.n_classes:
+        return None
+    found = LogisticHead.from_arrays(arrays)
+    gap = np.abs(found.predict_proba(both.X) - model.predict_proba(both.X)).max()
+    return found if gap < _CLOSE else None
