@@ -18,17 +18,28 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _MISSING = ["", "#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null"]
 
 
-def _is_table(data: Any) -> bool:
+def is_table(data: Any) -> bool:
+    """Say whether ``data`` is the path of such a file."""
     return isinstance(data, Path) and data.suffix.lower() in {*_SEPARATORS, ".parquet"}
 
 
-def _read(path: Path, columns: Columns) -> Rows:
+def load_frame(path: Path, columns: Columns | None = None) -> pd.DataFrame:
+    """Read the file as it is.
+
+    Raises
+    ------
+    DataError
+        If it is no table of its kind.
+    """
     try:
-        frame = _parquet(path) if path.suffix.lower() == ".parquet" else _text(path, columns)
+        return _parquet(path) if path.suffix.lower() == ".parquet" else _text(path, columns or Columns())
     except (OSError, ValueError) as error:  # pandas' and Arrow's parser errors are ValueErrors
         reason = " ".join(str(error).split())
         raise DataError(f"{str(path)!r} cannot be read as a table ({reason})") from error
-    return read_frame(frame, columns, path.stem, path.parent.absolute())
+
+
+def _read(path: Path, columns: Columns) -> Rows:
+    return read_frame(load_frame(path, columns), columns, path.stem, path.parent.absolute())
 
 
 def _parquet(path: Path) -> pd.DataFrame:
@@ -54,4 +65,4 @@ def _text(path: Path, columns: Columns) -> pd.DataFrame:
     )
 
 
-TABLE_FILE = Reader("a CSV, TSV or Parquet file", _is_table, _read)
+TABLE_FILE = Reader("a CSV, TSV or Parquet file", is_table, _read)
