@@ -1,8 +1,10 @@
 """Which tasks help which? Affinities measured on pictures, sources selected within a budget, ImageNet's hierarchy."""
 
 from headstart.taskonomy.ahp import ahp, geometric, inconsistency, mean_win_rate
+from headstart.taskonomy.class_paths import imagenet_paths, level_paths
 from headstart.taskonomy.curve import BudgetCurve, budget_curve
 from headstart.taskonomy.hierarchy import Hierarchy, Synset, imagenet
+from headstart.taskonomy.levels import LevelScore, LevelScores, score_levels
 from headstart.taskonomy.measured import (
     MeasuredTasks,
     Recipe,
@@ -34,6 +36,8 @@ __all__ = [
     "BudgetCurve",
     "Choice",
     "Hierarchy",
+    "LevelScore",
+    "LevelScores",
     "MeasuredTasks",
     "Recipe",
     "SeenAs",
@@ -52,7 +56,9 @@ __all__ = [
     "from_references",
     "geometric",
     "imagenet",
+    "imagenet_paths",
     "inconsistency",
+    "level_paths",
     "level_probabilities",
     "make_task",
     "mean_win_rate",
@@ -62,6 +68,7 @@ __all__ = [
     "number_task",
     "read_tasks",
     "rescaled",
+    "score_levels",
     "seen_as",
     "select_sources",
     "single_sources",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from headstart.taskonomy.curve import BudgetCurve
+    from headstart.taskonomy.levels import LevelScores
     from headstart.taskonomy.measured.answer import MeasuredTasks
     from headstart.taskonomy.taxonomy import Taxonomy
     from headstart.taskonomy.tree import TaskTree
@@ -167,3 +168,24 @@ def random_lines(found: MeasuredTasks) -> Figure:
         )  # fmt: skip
     styled(figure, height=360, x="budget", y="mean quality")
     return figure.update_yaxes(rangemode="tozero")
+
+
+def level_bars(found: LevelScores) -> Figure:
+    """Return the accuracy at each level with its interval."""
+    from plotly import graph_objects as go
+
+    figures = [one.accuracy for one in found.levels]
+    figure = go.Figure()
+    figure.add_bar(
+        x=[one.name for one in found.levels], y=[one.value for one in figures],
+        customdata=[one.n_classes for one in found.levels], marker={"color": PALETTE[0]},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [one.high - one.value for one in figures],
+            "arrayminus": [one.value - one.low for one in figures],
+        },
+        hovertemplate="%{x}, %{customdata} classes: %{y:.3f}<extra></extra>",
+    )  # fmt: skip
+    styled(figure, height=320, y="accuracy")
+    return figure.update_yaxes(range=[0, 1])

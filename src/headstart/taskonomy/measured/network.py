@@ -40,8 +40,9 @@ def build(shape: tuple[int, ...], task: Task, seed: int) -> nn.Module:
     """Return an untrained encoder with the task's head.
 
     From pictures, 4x4 patches and a 3x3 convolution of stride 2 lead to 64 channels; what a frozen source gives is
-    brought to 64 by one 1x1 convolution. Two 3x3 convolutions follow, then the representation, 32 channels on 8x8 positions. Group
-    normalization, so that nothing depends on the batch. The head is the linear decoder that transfers use.
+    brought to 64 by one 1x1 convolution. Two 3x3 convolutions follow, then the representation, 32 channels on 8x8
+    positions. Batch normalization: normalizing each picture by itself would lose how light it is, which several tasks
+    ask for. The head is the linear decoder that transfers use.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def build(shape: tuple[int, ...], task: Task, seed: int) -> nn.Module:
 
     def block(before: int, after: int, size: int, stride: int = 1) -> list[nn.Module]:
         layer = nn.Conv2d(before, after, size, stride, padding=(size - stride + 1) // 2, bias=False)
-        return [layer, nn.GroupNorm(8, after), nn.ReLU()]
+        return [layer, nn.BatchNorm2d(after), nn.ReLU()]
 
     width = _WIDTHS[-1]
     with torch.random.fork_rng(devices=[]):
@@ -153,7 +154,7 @@ def as_tensor(inputs: NDArray[Any]) -> Tensor:
 def _run(network: nn.Module, inputs: NDArray[Any], device: str) -> NDArray[np.float32]:
     import torch
 
-    network.to(device)
+    network.to(device).eval()
     with torch.inference_mode():
         parts = [
             network(as_tensor(inputs[start : start + _CHUNK]).to(device)).cpu().numpy()

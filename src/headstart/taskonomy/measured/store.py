@@ -50,5 +50,5 @@ class Store:
         """Keep arrays."""
         from safetensors.numpy import save
 
-        content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
         self._paths[key] = write_checked(self._folder, key, ".safetensors", content)

@@ -150,7 +150,7 @@ class Bench:
             else:
                 network = build(inputs.shape[1:], task, self._seed)
                 network.load_state_dict({part: torch.from_numpy(array) for part, array in kept.items()})
-            self._networks[slot] = network.eval()
+            self._networks[slot] = network
         return self._networks[slot]
 
     def _network_key(self, task: Task, scratch: bool) -> str:
