@@ -4,9 +4,9 @@
     python benchmarks/taskonomy/measured.py SHARED elpv docs/taskonomy.md
     python benchmarks/taskonomy/measured.py SHARED elpv-lite0 docs/taskonomy.md
 
-Three repetitions, 200 few pictures, pairs, 100 steps a network. SHARED holds data/emoji; ELPV is the package
-``elpv-dataset``. Without the page the tables are only printed. What is computed is kept in the cache: given again, a
-command ends at once.
+At most 2,000 pictures, three repetitions, 200 few pictures, pairs of a target's three best sources, 60 steps a network:
+small, for a busy machine of two cores. SHARED holds data/emoji; ELPV is the package ``elpv-dataset``. Without the page
+the tables are only printed. What is computed is kept in the cache: given again, a command ends at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from common import publish, solar_cells
 from headstart.results.terminal import cell
 from headstart.taskonomy import MeasuredTasks, Recipe, measure, read_tasks
 
-SEEDS, FEW, RECIPE = 3, 200, Recipe(steps=100)
+MOST = 2000
+SETTINGS = {"seeds": 3, "few": 200, "beam": 3, "recipe": Recipe(steps=60)}
 
 
 def emoji(shared: Path) -> MeasuredTasks:
@@ -31,17 +32,15 @@ def emoji(shared: Path) -> MeasuredTasks:
     rows = [(str(path), path.parent.name, path.parent.parent.name, path.stem) for path in paths]
     table = pd.DataFrame(rows, columns=["image", "category", "style", "codepoint"])
     names = ["category", "style", "mask", "edges", "colour", "rotation"]
-    return measure(
-        read_tasks(table, names, group="codepoint", quiet=False), seeds=SEEDS, few=FEW, recipe=RECIPE, quiet=False
-    )
+    return measure(read_tasks(table, names, group="codepoint", most=MOST, quiet=False), quiet=False, **SETTINGS)
 
 
 def elpv(encoder: str = "network") -> MeasuredTasks:
     """Solar cells: the probability of a defect, the kind of cell, and tasks made from the pictures."""
     table = solar_cells(0).drop(columns=["label", "split"]).rename(columns={"probability": "defect", "kind": "cell"})
     names = ["defect", "cell", "edges", "rotation", "denoising", "inpainting"]
-    tasks = read_tasks(table, names, size=64 if encoder == "network" else 128, quiet=False)
-    return measure(tasks, encoder=encoder, seeds=SEEDS, few=FEW, recipe=RECIPE, quiet=False)
+    tasks = read_tasks(table, names, size=64 if encoder == "network" else 128, most=MOST, quiet=False)
+    return measure(tasks, encoder=encoder, quiet=False, **SETTINGS)
 
 
 def text(found: MeasuredTasks) -> str:
@@ -59,7 +58,7 @@ def text(found: MeasuredTasks) -> str:
         f"{found.n_pictures:,} pictures, {found.seeds} repetitions, encoder: {found.encoder}; {found.n_encode:,} train "
         f"encoders, {found.n_few} decoders, {found.n_compare} compare, {found.n_judge} judge.",
         "",
-        markdown(found.references().drop(columns="outputs")),
+        markdown(found.references()),
         "",
         "Affinities (a row a target, intervals over repetitions; a row sums to 1 with the pairs that are not shown):",
         "",

@@ -246,7 +246,7 @@ def test_a_random_choice_is_the_mean_over_all_choices():
     levels = {}
     for pair in itertools.combinations(tasks, 2):
         may = [s for s in sources if set(s.split("+")) <= set(pair)]
-        levels[pair] = np.mean([points[max(may, key=lambda s: values[s, t]), t] for t in tasks], axis=0)  # noqa: B023
+        levels[pair] = np.mean([points[max(may, key=lambda s: values[s, t]), t] for t in tasks], axis=0)
     mine = levels[best.sources]
     gaps = (mine - np.mean(list(levels.values()), axis=0)).mean(axis=1)
     expected = stats.ttest_1samp(gaps, 0).confidence_interval(0.95)
@@ -283,7 +283,7 @@ def test_tasks_with_too_few_common_pictures_are_named():
     late = [None] * 90 + full[90:]
     early = full[:110] + [None] * 90
     with pytest.raises(
-        DataError, match="20 of 200 pictures in common.*'early' has a value on 110.*110 would be common"
+        DataError, match=r"20 of 200 pictures in common.*'early' has a value on 110.*110 would be common"
     ):
         common(_set(early=early, late=late))
     none = [None] * 90 + full[90:], full[:120] + [None] * 80

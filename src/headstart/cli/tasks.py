@@ -66,5 +66,5 @@ def tasks(
     elif not quiet:
         print_headline(found)
         screen = console()
-        for frame in (found.matrix(), found.by_budget(), found.references()):
+        for frame in (found.matrix(intervals=False), found.best(), found.by_budget()):
             screen.print(table(frame))

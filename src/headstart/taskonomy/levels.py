@@ -57,8 +57,8 @@ class LevelScores(Answer):
     levels : tuple of LevelScore
         From the root's side to the classes.
     distance : Interval
-        Mean height at which truth and prediction meet, over all examples: 0 where right, 1 where they share the parent
-        of the true class.
+        Mean height at which truth and prediction meet, over all examples: 0 where right, or where the predicted class
+        stands below the true one; 1 where they share the parent of the true class.
     severity : float
         The same over mistakes alone; NaN without any.
     heights : dict of int to int

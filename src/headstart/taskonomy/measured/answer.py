@@ -115,14 +115,38 @@ class MeasuredTasks(Answer):
         sorted_ = table.sort_values(["place", "value"], ascending=[True, False], kind="stable")
         return sorted_.drop(columns="place").reset_index(drop=True)
 
-    def matrix(self, *, digits: int = 2) -> pd.DataFrame:
-        """Return the first-order affinities with their intervals as text, a row a target and a column a source."""
+    def matrix(self, *, intervals: bool = True) -> pd.DataFrame:
+        """Return the first-order affinities, with intervals as text or without as numbers: a row a target."""
         shown = self.affinity[~self.affinity["sources"].str.contains("+", regex=False)].copy()
         rows = zip(shown["value"], shown["low"], shown["high"], strict=True)
-        shown["text"] = [_text(value, low, high, digits) for value, low, high in rows]
+        shown["text"] = [_text(value, low, high) if intervals else value for value, low, high in rows]
         columns = [*(task.name for task in self.tasks), "random", "self"]
         matrix = shown.pivot(index="target", columns="sources", values="text")
         return matrix.loc[[task.name for task in self.tasks], columns].rename_axis(columns=None)
+
+    def best(self) -> pd.DataFrame:
+        """Return one row a task: the best transfer from other tasks, and the metric with it and without."""
+        import pandas as pd
+
+        rows = []
+        for task in self.tasks:
+            mine = self.affinity[self.affinity["target"] == task.name]
+            parts = mine["sources"].str.split("+")
+            others = mine[[not {task.name, "self", "random"} & set(one) for one in parts]]
+            top = others.loc[others["value"].idxmax()]
+            rows.append(
+                {
+                    "best from": top["sources"],
+                    "affinity": top["value"],
+                    "low": top["low"],
+                    "high": top["high"],
+                    "metric": task.metric,
+                    "reached": top["score"],
+                    "scratch": task.scratch.value,
+                    "full": task.full.value,
+                }
+            )
+        return pd.DataFrame(rows, index=pd.Index([task.name for task in self.tasks], name="target"))
 
     def references(self) -> pd.DataFrame:
         """Return one row a task: how well it is solved without a transfer, as text with intervals over repetitions."""
@@ -130,8 +154,6 @@ class MeasuredTasks(Answer):
 
         return pd.DataFrame(
             {
-                "kind": [task.kind for task in self.tasks],
-                "outputs": [task.n_outputs for task in self.tasks],
                 "metric": [task.metric for task in self.tasks],
                 "full supervision": [str(task.full) for task in self.tasks],
                 "few, from scratch": [str(task.scratch) for task in self.tasks],
@@ -165,7 +187,5 @@ class MeasuredTasks(Answer):
         return affinity_heatmap(self.affinity, list(self.tree.to_frame().index) if self.tree else None)
 
 
-def _text(value: float, low: float, high: float, digits: int) -> str:
-    if math.isnan(low):
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+def _text(value: float, low: float, high: float) -> str:
+    return f"{value:.2f}" if math.isnan(low) else f"{value:.2f} ({low:.2f}–{high:.2f})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,7 +39,10 @@ class Trunk:
         from headstart.sources import get
         from headstart.sources.stages import find_stages
 
-        self.source = get(source)
+        found = get(source)
+        # A crop would take away what turned, cut or predicted maps are about.
+        whole = dataclasses.replace(found.preprocessing, fit="squash")
+        self.source = dataclasses.replace(found, preprocessing=whole)
         names = find_stages(self.source.network())
         if cut is not None and cut not in names[1:]:
             raise SourceError(f"{self.source.name!r} cannot be cut at {cut!r}: choose among {', '.join(names[1:])}")
