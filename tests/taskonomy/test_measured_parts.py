@@ -70,6 +70,15 @@ def test_the_other_made_tasks(pictures):
     assert np.array_equal(make_task("mask", drawn).values[0, 0], disc.reshape(32, 2, 32, 2).mean(axis=(1, 3)))
 
 
+def test_many_pictures_are_made_as_few_are(pictures, monkeypatch):
+    whole = {name: make_task(name, pictures, seed=2) for name in MADE}
+    monkeypatch.setattr("headstart.taskonomy.measured.made._CHUNK", 5)
+    for name, task in whole.items():
+        again = make_task(name, pictures, seed=2)
+        assert np.array_equal(again.inputs, task.inputs) and np.array_equal(again.values, task.values), name
+        assert (again.inputs is pictures) == (name in {"autoencoding", "edges", "mask"})
+
+
 def test_area_means_equal_means_of_repeated_pixels():
     maps = np.random.default_rng(0).random((2, 12, 10, 3))
     repeated = maps.repeat(8, axis=1).repeat(8, axis=2)  # 96 and 80 divide by 8
@@ -95,6 +104,7 @@ def test_the_threshold_splits_best_of_all():
         ("edges", np.zeros((2, 32, 32, 3)), "give uint8"),
         ("edges", np.zeros((2, 32, 40, 3), np.uint8), "give squares"),
         ("edges", np.zeros((2, 16, 16, 3), np.uint8), "give squares"),
+        ("edges", np.zeros((0, 32, 32, 3), np.uint8), "there is no picture"),
     ],
 )
 def test_what_no_task_can_be_made_of(name, bad, message):

@@ -131,8 +131,8 @@ class MeasuredTasks(Answer):
         rows = []
         for task in self.tasks:
             mine = self.affinity[self.affinity["target"] == task.name]
-            parts = mine["sources"].str.split("+")
-            others = mine[[not {task.name, "self", "random"} & set(one) for one in parts]]
+            baselines = {task.name, "self", "random"}
+            others = mine.loc[[baselines.isdisjoint(one.split("+")) for one in mine["sources"]]]
             top = others.loc[others["value"].idxmax()]
             rows.append(
                 {

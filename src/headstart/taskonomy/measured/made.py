@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,7 @@ from headstart.taskonomy.measured.tasks import MAP, Task
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+_CHUNK = 256  # pictures at a time, or floats would take many times their space
 _NOISE = 0.15  # standard deviation; a grey value is 0 to 1
 _TILES = tuple(itertools.permutations(range(4)))
 
@@ -65,9 +67,15 @@ def make_task(name: str, pictures: Bytes, *, seed: int = 0) -> Task:
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3:
         raise DataError(f"pictures have type {pictures.dtype} and shape {pictures.shape}: give uint8 (n, s, s, 3)")
     side = pictures.shape[1]
+    if not len(pictures):
+        raise DataError("there is no picture: give at least one")
     if pictures.shape[2] != side or side % 2 or side < MAP:
         raise DataError(f"pictures are {pictures.shape[2]}x{side}: give squares of an even side of {MAP} or more")
-    return MADE[name](pictures, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    parts = [MADE[name](pictures[k : k + _CHUNK], rng) for k in range(0, len(pictures), _CHUNK)]
+    own = parts[0].inputs.base is not pictures
+    inputs = np.concatenate([part.inputs for part in parts]) if own else pictures
+    return dataclasses.replace(parts[0], inputs=inputs, values=np.concatenate([part.values for part in parts]))
 
 
 def small(maps: NDArray[Any], side: int = MAP) -> Floats:

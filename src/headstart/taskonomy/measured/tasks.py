@@ -138,7 +138,7 @@ def common(tasks: TaskSet, least: int = LEAST) -> TaskSet:
     if len(tasks.tasks) < 2:
         raise DataError(f"{len(tasks.tasks)} task has nothing to be transferred to: name two or more tasks")
     for k, task in enumerate(tasks.tasks):
-        if task.name in BASELINES or "+" in task.name or not task.name:
+        if task.name in (*BASELINES, "scratch") or "+" in task.name or not task.name:
             raise DataError(f"a task cannot be called {task.name!r}, which stands for something else here: rename it")
         if task.name in tasks.names[:k]:
             raise DataError(f"two tasks are called {task.name!r}: rename one of them")
