@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from headstart.metrics.intervals import Interval
 from headstart.results import Answer
 from headstart.taskonomy.curve import BudgetCurve
@@ -132,8 +134,9 @@ class MeasuredTasks(Answer):
         for task in self.tasks:
             mine = self.affinity[self.affinity["target"] == task.name]
             baselines = {task.name, "self", "random"}
-            others = mine.loc[[baselines.isdisjoint(one.split("+")) for one in mine["sources"]]]
-            top = others.loc[others["value"].idxmax()]
+            elsewhere = np.array([baselines.isdisjoint(one.split("+")) for one in mine["sources"]])
+            others = mine.loc[elsewhere]
+            top = others.iloc[int(others["value"].to_numpy().argmax())]
             rows.append(
                 {
                     "best from": top["sources"],
