@@ -72,8 +72,8 @@ def text(found: MeasuredTasks) -> str:
         f"{len(found.tasks)} targets ({', '.join(better)}).",
     ]
     if found.tree is not None:
-        lines.append(f"Task tree: {found.tree.headline()}")
-    lines += [f"Warning: {one}." for one in found.warnings]
+        lines += ["", f"Task tree: {found.tree.headline()}"]
+    lines += [f"\nWarning: {one}." for one in found.warnings]
     return "\n".join(lines)
 
 
