@@ -3,7 +3,8 @@
     python benchmarks/taskonomy/superclasses.py SHARED docs/taskonomy.md
 
 Mean probabilities over the development part, each class of the target counting the same, at most 1,000 pictures a
-target. Without the page the table is only printed.
+target. A superclass may stand above another: of a whole target that says more than ten that share no class, for then
+the highest takes all. Without the page the table is only printed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def main(shared: Path, page: Path | None) -> None:
     for name, load in targets(shared).items():
         mean = mean_probabilities(load())
         branch = nearest_branch(mean)
-        near = ", ".join(f"{one.name} {one.probability:.2f}" for one in nearest_superclasses(mean, 10))
+        near = ", ".join(
+            f"{one.name} {one.probability:.2f}" for one in nearest_superclasses(mean, 10, overlapping=True)
+        )
         said = f"{branch.name} {branch.probability:.2f}" if branch else ""
         lines.append(f"| {name} | {said} | {near} |")
         print(lines[-1], file=sys.stderr)
