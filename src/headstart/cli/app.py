@@ -16,6 +16,7 @@ from headstart.cli.profile import profile
 from headstart.cli.rank import rank
 from headstart.cli.report import report
 from headstart.cli.sources import sources
+from headstart.cli.tasks import tasks
 
 app = typer.Typer(
     help="Transfer learning that is hard to get wrong: every decision measured, every measurement shown.",
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (audit, diagnose, fit, predict, probe, profile, rank, report, sources):
+for command in (audit, diagnose, fit, predict, probe, profile, rank, report, sources, tasks):
     app.command()(command)
 app.add_typer(history, name="history")
 

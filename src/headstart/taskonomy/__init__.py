@@ -1,8 +1,21 @@
-"""Which tasks help which? Affinities from tournaments, sources selected within a budget, ImageNet's hierarchy."""
+"""Which tasks help which? Affinities measured on pictures, sources selected within a budget, ImageNet's hierarchy."""
 
 from headstart.taskonomy.ahp import ahp, geometric, inconsistency, mean_win_rate
+from headstart.taskonomy.class_paths import imagenet_paths, level_paths
 from headstart.taskonomy.curve import BudgetCurve, budget_curve
 from headstart.taskonomy.hierarchy import Hierarchy, Synset, imagenet
+from headstart.taskonomy.levels import LevelScore, LevelScores, score_levels
+from headstart.taskonomy.measured import (
+    MeasuredTasks,
+    Recipe,
+    Task,
+    TaskSet,
+    class_task,
+    make_task,
+    measure,
+    number_task,
+    read_tasks,
+)
 from headstart.taskonomy.seen import SeenAs, SeenClass, seen_as
 from headstart.taskonomy.select import select_sources
 from headstart.taskonomy.superclasses import (
@@ -23,25 +36,39 @@ __all__ = [
     "BudgetCurve",
     "Choice",
     "Hierarchy",
+    "LevelScore",
+    "LevelScores",
+    "MeasuredTasks",
+    "Recipe",
     "SeenAs",
     "SeenClass",
     "Synset",
+    "Task",
+    "TaskSet",
     "TaskTree",
     "Taxonomy",
     "affinities",
     "affinity_matrix",
     "ahp",
     "budget_curve",
+    "class_task",
     "coverage",
     "from_references",
     "geometric",
     "imagenet",
+    "imagenet_paths",
     "inconsistency",
+    "level_paths",
     "level_probabilities",
+    "make_task",
     "mean_win_rate",
+    "measure",
     "nearest_branch",
     "nearest_superclasses",
+    "number_task",
+    "read_tasks",
     "rescaled",
+    "score_levels",
     "seen_as",
     "select_sources",
     "single_sources",

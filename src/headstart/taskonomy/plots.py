@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from headstart.taskonomy.curve import BudgetCurve
+    from headstart.taskonomy.levels import LevelScores
+    from headstart.taskonomy.measured.answer import MeasuredTasks
+    from headstart.taskonomy.taxonomy import Taxonomy
     from headstart.taskonomy.tree import TaskTree
 
 _DASHES = ("solid", "dot", "dash", "dashdot")
@@ -102,3 +105,87 @@ def budget_lines(curve: BudgetCurve) -> Figure:
         )  # fmt: skip
     styled(figure, height=360, x="budget", y="share")
     return figure.update_yaxes(rangemode="tozero")
+
+
+def taxonomy_graph(taxonomy: Taxonomy) -> Figure:
+    """Return a taxonomy as a graph: supervised tasks on the left, targets on the right, a line for each source read.
+
+    A supervised task is filled; a line is thicker where the affinity of its transfer is higher.
+    """
+    from plotly import graph_objects as go
+
+    targets = list(taxonomy.transfers)
+    row = {target: len(targets) - k for k, target in enumerate(targets)}
+    # A source stands at the mean height of what it is read for, so that few lines cross.
+    edges = taxonomy.to_graph()
+    wanted = edges["target"].map(row).groupby(edges["source"]).mean().sort_values(kind="stable")
+    step = (len(targets) + 1) / (len(wanted) + 1)
+    place = {source: step * (k + 1) for k, source in enumerate(wanted.index)}
+    most = max(float(edges["value"].max()), 1e-12) if len(edges) else 1.0
+    figure = go.Figure()
+    for source, target, value in edges.itertuples(index=False):
+        figure.add_scatter(
+            x=[0, 1], y=[place[source], row[target]], mode="lines", showlegend=False,
+            line={"color": PALETTE[list(place).index(source) % (len(PALETTE) - 1)], "width": 1 + 4 * value / most},
+            hovertemplate=f"{source} to {target}: {value:.3g}<extra></extra>",
+        )  # fmt: skip
+    for x, nodes, side in ((0, place, "middle left"), (1, row, "middle right")):
+        figure.add_scatter(
+            x=[x] * len(nodes), y=list(nodes.values()), text=list(nodes), mode="markers+text", textposition=side,
+            marker={
+                "size": 14,
+                "color": [MUTED if name in taxonomy.sources else _PALE for name in nodes],
+                "line": {"color": MUTED, "width": 2},
+            },
+            hoverinfo="text", showlegend=False,
+        )  # fmt: skip
+    styled(figure, height=80 + 30 * len(targets))
+    figure.update_xaxes(visible=False, range=[-0.6, 1.6])
+    return figure.update_yaxes(visible=False, range=[0, len(targets) + 1])
+
+
+def random_lines(found: MeasuredTasks) -> Figure:
+    """Return mean quality against budget, of the taxonomies and of random choices, with intervals over repetitions."""
+    from plotly import graph_objects as go
+
+    figure = go.Figure()
+    budgets = [one.budget for one in found.budgets]
+    for k, name in enumerate(("chosen", "random")):
+        figures = [getattr(one, name) for one in found.budgets]
+        middle = [one.value for one in figures]
+        figure.add_scatter(
+            x=budgets, y=middle, name=f"{name} tasks", mode="lines+markers",
+            customdata=[", ".join(one.sources) for one in found.budgets],
+            line={"color": PALETTE[k], "width": 2, "dash": _DASHES[k]},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [one.high - one.value for one in figures],
+                "arrayminus": [one.value - one.low for one in figures],
+                "thickness": 1,
+            },
+            hovertemplate="budget %{x}: %{y:.3f}<br>%{customdata}<extra></extra>" if k == 0 else "%{y:.3f}",
+        )  # fmt: skip
+    styled(figure, height=360, x="budget", y="mean quality")
+    return figure.update_yaxes(rangemode="tozero")
+
+
+def level_bars(found: LevelScores) -> Figure:
+    """Return the accuracy at each level with its interval."""
+    from plotly import graph_objects as go
+
+    figures = [one.accuracy for one in found.levels]
+    figure = go.Figure()
+    figure.add_bar(
+        x=[one.name for one in found.levels], y=[one.value for one in figures],
+        customdata=[one.n_classes for one in found.levels], marker={"color": PALETTE[0]},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [one.high - one.value for one in figures],
+            "arrayminus": [one.value - one.low for one in figures],
+        },
+        hovertemplate="%{x}, %{customdata} classes: %{y:.3f}<extra></extra>",
+    )  # fmt: skip
+    styled(figure, height=320, y="accuracy")
+    return figure.update_yaxes(range=[0, 1])

@@ -9,6 +9,7 @@ from headstart.results import Answer
 
 if TYPE_CHECKING:
     import pandas as pd
+    from plotly.graph_objects import Figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +102,12 @@ class Taxonomy(Answer):
 
         edges = [(s, t, self.affinities[t]) for t, sources in self.transfers.items() for s in sources]
         return pd.DataFrame(edges, columns=["source", "target", "value"])
+
+    def plot(self) -> Figure:
+        """Return the taxonomy as a graph."""
+        from headstart.taskonomy.plots import taxonomy_graph
+
+        return taxonomy_graph(self)
 
 
 def _joined(names: tuple[str, ...]) -> str:

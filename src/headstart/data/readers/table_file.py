@@ -18,7 +18,8 @@ _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _MISSING = ["", "#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null"]
 
 
-def _is_table(data: Any) -> bool:
+def is_table(data: Any) -> bool:
+    """Say whether ``data`` is the path of such a file."""
     return isinstance(data, Path) and data.suffix.lower() in {*_SEPARATORS, ".parquet"}
 
 
@@ -26,7 +27,7 @@ def _read(path: Path, columns: Columns) -> Rows:
     return read_frame(read_table(path, columns), columns, path.stem, path.parent.absolute())
 
 
-def read_table(path: Path, columns: Columns) -> pd.DataFrame:
+def read_table(path: Path, columns: Columns | None = None) -> pd.DataFrame:
     """Return the columns of a table file as they are; label columns stay text.
 
     Raises
@@ -35,7 +36,7 @@ def read_table(path: Path, columns: Columns) -> pd.DataFrame:
         If it cannot be read.
     """
     try:
-        return _parquet(path) if path.suffix.lower() == ".parquet" else _text(path, columns)
+        return _parquet(path) if path.suffix.lower() == ".parquet" else _text(path, columns or Columns())
     except (OSError, ValueError) as error:  # pandas' and Arrow's parser errors are ValueErrors
         reason = " ".join(str(error).split())
         raise DataError(f"{str(path)!r} cannot be read as a table ({reason})") from error
@@ -64,4 +65,4 @@ def _text(path: Path, columns: Columns) -> pd.DataFrame:
     )
 
 
-TABLE_FILE = Reader("a CSV, TSV or Parquet file", _is_table, _read)
+TABLE_FILE = Reader("a CSV, TSV or Parquet file", is_table, _read)
