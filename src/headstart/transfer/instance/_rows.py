@@ -59,13 +59,14 @@ class Rows:
         return cls(source, target, place)
 
     def weights(self, found: Floats) -> Floats:
-        """Return weights of the sorted source rows in the order of the given ones, with mean 1."""
+        """Return weights of the sorted source rows in the order of the given ones, with mean 1; copies get the same."""
         if not np.isfinite(found).all() or found.sum() <= 0:
             message = "no source row is like any target row, so that all weigh the same: is it the same feature space?"
             warnings.warn(message, HeadstartWarning, stacklevel=3)
             found = np.ones(len(found))
+        _, row, copies = np.unique(contents(self.source), return_inverse=True, return_counts=True)
         weights = np.empty(len(found))
-        weights[self.place] = found / found.mean()
+        weights[self.place] = (np.bincount(row, found) / copies)[row] / found.mean()
         return weights
 
 

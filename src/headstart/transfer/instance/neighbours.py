@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from headstart.results import DataError
-from headstart.transfer.instance._rows import Floats, Rows, blocks, contents
+from headstart.transfer.instance._rows import Floats, Rows, blocks
 
 
 def neighbour_weights(Xs: ArrayLike, Xt: ArrayLike, *, smoothing: float = 1.0) -> Floats:
@@ -45,13 +45,9 @@ def neighbour_weights(Xs: ArrayLike, Xt: ArrayLike, *, smoothing: float = 1.0) -
     if smoothing < 0:
         raise DataError(f"smoothing={smoothing}: give 0 or more")
     rows = Rows.of(Xs, Xt)
-    _, first, same, copies = np.unique(
-        contents(rows.source), return_index=True, return_inverse=True, return_counts=True
-    )
-    different = rows.source[first]
-    lengths = (different**2).sum(axis=1)[None]
-    fallen = np.zeros(len(different))
-    for part in blocks(len(rows.target), len(different)):
-        squares = euclidean_distances(rows.target[part], different, Y_norm_squared=lengths, squared=True)
-        fallen += np.bincount(squares.argmin(axis=1), minlength=len(different))
-    return rows.weights((fallen / copies)[same] + smoothing)
+    lengths = (rows.source**2).sum(axis=1)[None]
+    fallen = np.zeros(len(rows.source))
+    for part in blocks(len(rows.target), len(fallen)):
+        squares = euclidean_distances(rows.target[part], rows.source, Y_norm_squared=lengths, squared=True)
+        fallen += np.bincount(squares.argmin(axis=1), minlength=len(fallen))
+    return rows.weights(fallen + smoothing)

@@ -75,7 +75,7 @@ class Optimum:
 
 
 def least_quadratic(
-    product: Product, linear: Floats, bounds: Bounds, *, tol: float = 1e-4, max_iter: int = 5000
+    product: Product, linear: Floats, bounds: Bounds, *, tol: float = 1e-3, max_iter: int = 5000
 ) -> Optimum:
     """Minimize ``x @ K x / 2 - linear @ x`` within ``bounds``, K being positive semi-definite.
 
@@ -90,7 +90,8 @@ def least_quadratic(
     linear : ndarray, shape (n,)
     bounds : Bounds
     tol : float
-        Gap to end at, relative to the objective.
+        Gap to end at, relative to the objective. What is left to gain is a small part of the gap, for the bound takes
+        all of the weight to the few rows with the lowest slope.
     max_iter : int
 
     References
