@@ -77,6 +77,7 @@ class BoostingAdapter(Adapter):
         """
         if self.n_estimators < 1:
             raise DataError(f"n_estimators={self.n_estimators}: give at least 1")
+        self._check(self._fresh())
         source, labels, target, known = self._both(Xs, ys, Xt, yt)
         assert known is not None  # needs_labels
         ns, (X, y) = len(source), joined(source, labels, target, known)
@@ -86,6 +87,10 @@ class BoostingAdapter(Adapter):
         self.weights_[place[:ns]] = weights / weights.mean()
         self.effective_sample_size_ = effective_sample_size(self.weights_)
         return self
+
+    def _check(self, learner: Any) -> None:
+        """Refuse an estimator of another kind."""
+        raise NotImplementedError
 
     def _boost(self, X: Floats, y: NDArray[Any], ns: int) -> Floats:
         """Fill ``estimators_``, ``votes_``, ``source_share_``; return the weights of the first ``ns`` rows."""
@@ -149,9 +154,11 @@ class TrAdaBoost(BoostingAdapter):
     True
     """
 
-    def _boost(self, X: Floats, y: NDArray[Any], ns: int) -> Floats:
-        if not is_classifier(self._fresh()):
+    def _check(self, learner: Any) -> None:
+        if not is_classifier(learner):
             raise DataError(f"{type(self).__name__} boosts classifiers: give one, or use TrAdaBoostR2 for numbers")
+
+    def _boost(self, X: Floats, y: NDArray[Any], ns: int) -> Floats:
         self._labels = np.unique(y)
         k, nt, rng = len(self._labels), len(y) - ns, np.random.default_rng(self.random_state)
         if k < 2:

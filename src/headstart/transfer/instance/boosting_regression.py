@@ -23,10 +23,11 @@ class RegressionBoostingAdapter(BoostingAdapter):
     def _fresh(self) -> Any:
         from sklearn.tree import DecisionTreeRegressor
 
-        learner = DecisionTreeRegressor(max_depth=4) if self.estimator is None else clone(self.estimator)
+        return DecisionTreeRegressor(max_depth=4) if self.estimator is None else clone(self.estimator)
+
+    def _check(self, learner: Any) -> None:
         if not is_regressor(learner):
             raise DataError(f"{type(self).__name__} boosts regressors: give one, or use TrAdaBoost for classes")
-        return learner
 
     def predict(self, X: ArrayLike) -> Floats:
         """Return the median of the learners' predictions, weighted by their votes, (n,)."""
