@@ -9,6 +9,7 @@ import numpy as np
 
 from headstart.results import DataError
 from headstart.transfer.instance._rows import Floats, Rows
+from headstart.transfer.instance.kmm import width
 
 WIDTHS = (0.1, 0.3, 1.0, 3.0, 10.0)
 
@@ -31,8 +32,6 @@ class Centres:
     @classmethod
     def drawn(cls, rows: Rows, most: int, random_state: int) -> Centres:
         """Draw at most ``most`` different ones."""
-        from headstart.transfer.instance.kmm import width
-
         if most < 1:
             raise DataError(f"n_centres={most}: give at least 1")
         different = np.unique(rows.target, axis=0)

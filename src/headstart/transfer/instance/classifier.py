@@ -9,7 +9,6 @@ from headstart.results import DataError
 from headstart.transfer.instance._rows import Floats, Rows, contents
 
 _FOLDS = 5
-_FEWEST = 2  # different rows on either side, to leave any out
 
 
 def classifier_weights(
