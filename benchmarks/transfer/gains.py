@@ -211,7 +211,8 @@ def cell(pair: Pair, labels: int, methods: list[str], seeds: list[int]) -> dict[
 def tables(kept: dict[str, Any]) -> str:
     """Return the scores, then the gains over each baseline."""
     cells = {f"{pair}, {labels}": found for pair, by in kept.items() for labels, found in by.items()}
-    methods = list(dict.fromkeys(name for found in cells.values() for name in found if name not in BASELINES))
+    measured = {name for found in cells.values() for name in found}
+    methods = [name for name in ADAPTERS if name in measured]
     names = [*BASELINES, *methods]
     lines = ["Balanced accuracy, mean over seeds:", "", f"| pair, labels a class | {' | '.join(names)} |"]
     lines += ["|---|" + "---|" * len(names)]

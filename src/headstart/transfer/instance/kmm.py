@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from headstart.results import DataError
 from headstart.transfer.instance._rows import Floats, Rows, blocks
@@ -98,7 +98,11 @@ def matched(
             linear += rbf_kernel(source, target[part], gamma=gamma).sum(axis=1, dtype=np.float64)
         return least_quadratic(lambda w: np.asarray(K @ w.astype(np.float32), np.float64), linear * (ns / nt), bounds)
     own, other = _mapped(rows, gamma, n_components or _LANDMARKS, random_state)
-    return least_quadratic(lambda w: np.asarray(own @ (own.T @ w)), own @ (ns * other), bounds)
+
+    def product(w: Floats) -> Floats:
+        return np.asarray(own @ (w.astype(np.float32) @ own), np.float64)
+
+    return least_quadratic(product, np.asarray(own @ (ns * other).astype(np.float32), np.float64), bounds)
 
 
 def width(rows: Rows) -> float:
@@ -108,7 +112,7 @@ def width(rows: Rows) -> float:
     return 1 / median_distance(np.vstack([rows.source, rows.target]))
 
 
-def _mapped(rows: Rows, gamma: float, n_components: int, random_state: int) -> tuple[Floats, Floats]:
+def _mapped(rows: Rows, gamma: float, n_components: int, random_state: int) -> tuple[NDArray[np.float32], Floats]:
     """Return the source's rows in the space of the Nyström kernel, (ns, m), and the target's mean there, (m,)."""
     from sklearn.kernel_approximation import Nystroem
 
@@ -117,7 +121,7 @@ def _mapped(rows: Rows, gamma: float, n_components: int, random_state: int) -> t
     drawn = [side[rng.permutation(len(side))[:half]] for side in (rows.source, rows.target)]
     landmarks = np.unique(np.vstack(drawn), axis=0)
     kernel = Nystroem(gamma=gamma, n_components=len(landmarks), random_state=random_state).fit(landmarks)
-    own = np.empty((len(rows.source), len(landmarks)))
+    own = np.empty((len(rows.source), len(landmarks)), dtype=np.float32)
     for part in blocks(len(own), len(landmarks)):
         own[part] = kernel.transform(rows.source[part])
     total = np.zeros(len(landmarks))
