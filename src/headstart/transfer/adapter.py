@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 
 from headstart.results import DataError, HeadstartWarning
@@ -102,7 +104,9 @@ class Adapter(BaseEstimator):  # type: ignore[misc]
             raise DataError(f"{name} needs the source's labels: fit(Xs, ys, Xt)")
         estimator = self._fresh()
         Xs, ys = check_X_y(Xs, ys, dtype=np.float64, y_numeric=not is_classifier(estimator))
-        Xt = Xs if Xt is None else check_array(Xt, dtype=np.float64)
+        if Xt is None:
+            Xt, yt = Xs, ys if self.needs_labels else None
+        Xt = check_array(Xt, dtype=np.float64)
         validate_data(self, Xt, skip_check_array=True)
         if yt is not None:
             yt = np.asarray(yt)
@@ -126,10 +130,16 @@ class Adapter(BaseEstimator):  # type: ignore[misc]
         rows = self._seen(X)
         return np.asarray(self.estimator_.predict(rows))
 
+    @available_if(lambda self: hasattr(self._fresh(), "predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Return the probability of each class, (n, k), in the order of ``classes_``."""
         rows = self._seen(X)
         return np.asarray(self.estimator_.predict_proba(rows))
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy on target rows, or R² where numbers are learned."""
+        measure = accuracy_score if is_classifier(self) else r2_score
+        return float(measure(y, self.predict(X), sample_weight=sample_weight))
 
     @property
     def classes_(self) -> NDArray[Any]:

@@ -61,11 +61,6 @@ class FeatureAdapter(TransformerMixin, Adapter):  # type: ignore[misc]
             raise DataError(f"source rows have {rows.shape[1]} features: the fitted ones had {self.n_features_source_}")
         return self._map_source(rows)
 
-    def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """Return the estimator's own score on target rows: accuracy of a classifier, R² of a regressor."""
-        rows = self._seen(X)
-        return float(self.estimator_.score(rows, y))
-
     def _seen(self, X: ArrayLike) -> Floats:
         check_is_fitted(self)
         return self._map_target(np.asarray(validate_data(self, X, reset=False, dtype=np.float64)))
