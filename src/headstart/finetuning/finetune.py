@@ -12,7 +12,7 @@ from headstart.finetuning.batches import Sampler, ViewBatches
 from headstart.finetuning.freezing import freeze
 from headstart.finetuning.groups import parameter_groups
 from headstart.finetuning.rates import one_cycle
-from headstart.finetuning.statistics import hold_statistics
+from headstart.training.frozen import freeze_statistics
 from headstart.training.loop import Recipe, Trained, train
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def fine_tune(
         freeze(network, until=store.cut)
     top = _top(network, store)
     if hold:
-        hold_statistics(network)
+        freeze_statistics(network)
     groups = parameter_groups(
         network,
         rate=recipe.rate,

@@ -96,8 +96,8 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
     from headstart.features.backends import make_backend
     from headstart.features.taps import TappedNetwork
     from headstart.finetuning.freezing import freeze
-    from headstart.finetuning.statistics import hold_statistics
     from headstart.finetuning.top import Top
+    from headstart.training.frozen import freeze_statistics
     from headstart.training.memory import kept_memory
 
     rng = np.random.default_rng(0)
@@ -114,7 +114,7 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
             freeze(network, until=cut)
         size[cut] = int(np.prod(inputs.shape[1:])) * (2 if cut else 1)  # half precision, or the pictures' bytes
-        top = Top(hold_statistics(network), cut or None, source.preprocessing).to(choice.device).train()
+        top = Top(freeze_statistics(network), cut or None, source.preprocessing).to(choice.device).train()
         top = top.to(memory_format=torch.channels_last)
         inputs = inputs.to(choice.device)
         seconds = []

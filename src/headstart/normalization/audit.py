@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.normalization.checks import examine, examine_gap, examine_input
 from headstart.normalization.facts import SEVERITIES, Finding, LayerAudit
-from headstart.normalization.freeze import statistics_frozen
 from headstart.results import Answer, DataError
+from headstart.training.frozen import statistics_frozen
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
     from torch import Tensor, nn
 
-    from headstart.finetuning.similarity import Statistics
+    from headstart.features.overlap import Statistics
     from headstart.normalization.forms import Form
 
 

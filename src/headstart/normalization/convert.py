@@ -6,10 +6,10 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-from headstart.normalization.freeze import statistics_frozen
-from headstart.normalization.moments import evaluating
+from headstart.features.moments import evaluating
 from headstart.normalization.walk import replace
 from headstart.results import Answer, DataError
+from headstart.training.frozen import statistics_frozen
 
 if TYPE_CHECKING:
     import pandas as pd

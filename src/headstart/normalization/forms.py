@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
+from headstart.features.moments import has_statistics
 from headstart.normalization.kinds import Affine
-from headstart.normalization.moments import has_statistics
 from headstart.normalization.sync import SyncBatchNorm
 
 if TYPE_CHECKING:
