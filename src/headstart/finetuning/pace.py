@@ -78,7 +78,9 @@ class Schedule:
     budget: float
 
 
-def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decode: float) -> Pace:
+def measure_pace(
+    source: Source, cuts: tuple[str, ...], choice: Choice, *, decode: float, batch_size: int = _BATCH
+) -> Pace:
     """Time some steps of training above each cut, and a batch of the engine before it, on pictures of noise.
 
     Parameters
@@ -90,6 +92,8 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
         Engine and device.
     decode : float
         Seconds a picture for decoding and augmenting it, all processors together.
+    batch_size : int
+        Of training.
     """
     import torch
 
@@ -101,11 +105,11 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
     from headstart.training.memory import kept_memory
 
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (_BATCH, *source.preprocessing.size, 3), dtype=np.uint8)
+    pictures = rng.integers(0, 256, (max(batch_size, _BATCH), *source.preprocessing.size, 3), dtype=np.uint8)
     step, view, size = {}, {}, {}
     for cut in cuts:
         network = source.network()
-        inputs = torch.from_numpy(pictures)
+        inputs = torch.from_numpy(pictures[:batch_size])
         if cut:
             with torch.inference_mode():
                 (entering,) = TappedNetwork(source, cut=cut)(inputs)
@@ -125,7 +129,7 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
                 if inputs.is_cuda:
                     torch.cuda.synchronize()
                 seconds.append(time.perf_counter() - started)
-        step[cut] = min(seconds[1:]) / _BATCH
+        step[cut] = min(seconds[1:]) / batch_size
         if cut:
             engine = make_backend(choice, source, cut=cut)
             chunks = [pictures[: engine.batch_size]] * (2 * engine.workers)
@@ -152,7 +156,7 @@ def cheapest(step: Mapping[str, float]) -> dict[str, float]:
 
 
 def schedule(
-    pace: Pace, n: int, budget: float, *, share: float, n_views: Callable[[int], float], folds: int = 5
+    pace: Pace, n: int, budget: float, *, share: float, n_views: Callable[[int], float], folds: int = 5, more: int = 0
 ) -> Schedule:
     """Return what of fine-tuning fits ``budget`` seconds: as many cuts as leave each of them time to be trained.
 
@@ -172,6 +176,8 @@ def schedule(
         From epochs to the augmented views of a picture that are computed.
     folds : int
         Most folds.
+    more : int
+        Further rounds above the highest cut, which together need as many views as one.
     """
     cuts = tuple(pace.step)
 
@@ -184,6 +190,8 @@ def schedule(
         spent = 0.0
         for cut in (cuts[0], *chosen) if short else ():  # the highest cut twice, with either kind of views
             spent += n * (share * short * pace.step[cut] + (1 + n_views(short)) * pace.view[cut])
+        if more and short:
+            spent += n * (share * more * short * pace.step[cuts[0]] + (1 + n_views(short)) * pace.view[cuts[0]])
         ends = []
         for cut in chosen:
             options = ((e, min(k, folds), r, to_the_end(cut, e, min(k, folds), r, short)) for e, k, r in ladder)

@@ -94,7 +94,7 @@ def source_similarity(pictures: PictureSet, source: Source) -> Similarity:
     Li et al. (2017), Revisiting batch normalization for practical domain adaptation, arXiv:1603.04779, section 3.1:
     a domain is told from another by these statistics at every depth.
     """
-    layers, taps = statistics(pictures, source)
+    layers, taps = statistics(pictures, source.as_trained)
     if not layers:
         return Similarity(reason="no statistics of the source inside this network: it has no batch normalization")
     if all(not layer.source_mean.any() and (layer.source_variance == 1).all() for layer in layers):

@@ -152,19 +152,6 @@ class ChannelsLast(nn.Module):
         return y.movedim(1, -1)
 
 
-class NormAct(nn.Module):
-    """A normalization with the dropout and the activation that stood fused behind the one it replaces."""
-
-    def __init__(self, norm: nn.Module, drop: nn.Module, act: nn.Module) -> None:
-        super().__init__()
-        self.norm, self.drop, self.act = norm, drop, act
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalize, drop out and activate."""
-        y: Tensor = self.act(self.drop(self.norm(x)))
-        return y
-
-
 def first(x: Tensor, form: Form) -> Tensor:
     """Return a view of an input or output of a layer as (n, c, positions)."""
     y = x.movedim(-1, 1) if form.channels_last else x

@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.pipeline.balancing import balanced_decisions, balanced_head
 from headstart.pipeline.findings import Findings
+from headstart.pipeline.norming import checked, norm_features
 from headstart.pipeline.plan import Plan, Settings, make_plan
 from headstart.pipeline.run import Run
 from headstart.pipeline.writing import write_run
@@ -51,6 +52,9 @@ def fit(
     strategy: str = "linear",
     budget: float | None = None,
     balance: str = "none",
+    norm: str = "source",
+    batch_size: int = 32,
+    scaling: str = "standard",
     max_unreadable: float = 0.1,
     backend: str = "auto",
     device: str = "auto",
@@ -91,6 +95,16 @@ def fit(
         Whether an imbalance is corrected: ``"auto"`` compares the ways out of fold, by the metric that the imbalance
         asks for, and takes the simplest that is not worse than the best. The last three need ``strategy="linear"``.
         Probabilities stay those of the data; decisions are moved.
+    norm : {"source", "frozen", "recalibrated", "group", "batch", "auto"}
+        What the normalization layers go by: the statistics of the source, in fine-tuning frozen (``"source"`` and
+        ``"frozen"`` are the same), those of these pictures, in fine-tuning frozen as well, and in fine-tuning alone
+        group normalization, or the statistics of each batch. ``"auto"`` compares them out of fold and leaves those of
+        the source only for what is measurably better.
+    batch_size : int
+        Pictures in a batch of fine-tuning. Gradients are added up to a step of 32 pictures, so 1 trains as well.
+    scaling : {"standard", "robust", "quantile"}
+        Of plain features, by the training rows of each fold: mean and standard deviation, median and interquartile
+        range, or ranks.
     max_unreadable : float
         Share of the pictures that may be unreadable.
     backend : {"auto", "openvino", "torch"}
@@ -136,6 +150,7 @@ def fit(
         raise HeadstartError("final=True goes with strategy='linear' only: leave one of the two out")
     if final and balance != NONE:
         raise HeadstartError("final=True goes without balance only: leave one of the two out")
+    norm = checked(norm, batch_size, strategy=strategy)
     started = time.perf_counter()
     target = load_target(
         data, image=image, label=label, split=split, group=group, test_size=test_size, random_state=seed,
@@ -143,7 +158,8 @@ def fit(
     )  # fmt: skip
     settings = Settings(
         source=getattr(source, "name", str(source)), architecture=architecture, input_fit=input_fit, final=final,
-        seed=seed, strategy=strategy, budget=budget, balance=balance, backend=backend, device=device,
+        seed=seed, strategy=strategy, budget=budget, balance=balance, norm=norm,
+        batch_size=batch_size, scaling=scaling, backend=backend, device=device,
     )  # fmt: skip
     folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     sources = candidates(source, architecture) if target.pictures is not None else []
@@ -166,6 +182,7 @@ def fit(
     if sources:
         choose_source(found, sources, Choice(plan.engine["backend"], plan.device, "as planned"), tell, limit, quiet)
     X = _features(found, plan, tell, limit, quiet)
+    X = norm_features(found, X, Choice(plan.engine.get("backend", ""), plan.device, "as planned"), tell, limit, quiet)
     found.seen = seen_by_source(found, X)
     if found.seen is not None:
         tell(found.seen)

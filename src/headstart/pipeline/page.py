@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from headstart.pipeline.page_bakeoff import bakeoff_sections
+from headstart.pipeline.page_norm import norm_sections
 from headstart.report import (
     Block,
     ClassBars,
@@ -68,6 +69,7 @@ def report_page(found: Findings, plan: Plan) -> str:
         sections.append(_source(found))
     if found.input_fit is not None:
         sections.append(_input_fit(found))
+    sections += norm_sections(found)
     if found.seen is not None:
         sections.append(answer_section(found.seen))
     if found.validation is not None:
@@ -131,6 +133,12 @@ def _command(plan: Plan) -> str:
         words += ["--budget", f"{settings.budget:g}"]
     if settings.balance != "none":
         words += ["--balance", settings.balance]
+    if settings.norm != "source":
+        words += ["--norm", settings.norm]
+    if settings.batch_size != 32:
+        words += ["--batch-size", str(settings.batch_size)]
+    if settings.scaling != "standard":
+        words += ["--scaling", settings.scaling]
     if settings.final:
         words.append("--final")
     return " ".join(shlex.quote(word) for word in words)

@@ -48,6 +48,12 @@ class Settings:
         Minutes that training networks may take.
     balance : str
         ``"none"``, ``"auto"``, or a way to correct an imbalance; see ``headstart.imbalance.balance``.
+    norm : str
+        ``"auto"``, or what the normalization layers go by; see ``headstart.fit``.
+    batch_size : int
+        Of fine-tuning.
+    scaling : {"standard", "robust", "quantile"}
+        Of plain features.
     backend, device : str
         Engine and device; ``"auto"`` chooses.
     """
@@ -60,6 +66,9 @@ class Settings:
     strategy: str = "linear"
     budget: float | None = None
     balance: str = "none"
+    norm: str = "source"
+    batch_size: int = 32
+    scaling: str = "standard"
     backend: str = "auto"
     device: str = "auto"
 
