@@ -16,7 +16,7 @@ from headstart.features.graph import LAST
 from headstart.finetuning.pace import LADDER, Pace, Schedule, measure_pace, schedule
 from headstart.pipeline.candidates import Bench, Candidate, frozen, handmade
 from headstart.pipeline.dear import VIEWS, FineTuning, Linear
-from headstart.pipeline.norming import GROUP, SMALL, SOURCE, STEP, accumulated
+from headstart.pipeline.norm_ways import GROUP, SMALL, SOURCE, STEP, accumulated
 from headstart.results.cache import cache_folder
 from headstart.results.files import write_json
 

@@ -13,7 +13,7 @@ from headstart.pipeline.arms import Arms
 from headstart.pipeline.bakeoff import both, correct, decide
 from headstart.pipeline.blend import blends
 from headstart.pipeline.candidates import Bench, Candidate
-from headstart.pipeline.norming import SOURCE
+from headstart.pipeline.norm_ways import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

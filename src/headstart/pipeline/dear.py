@@ -12,7 +12,8 @@ import numpy as np
 from headstart.finetuning.finetune import Views, as_source, fine_tune, predict
 from headstart.finetuning.pace import Schedule
 from headstart.pipeline.candidates import Bench, Candidate, Kind
-from headstart.pipeline.norming import BATCH, GROUP, RECALIBRATED, SOURCE, STEP
+from headstart.pipeline.norm_ways import BATCH, GROUP, SOURCE, STEP
+from headstart.pipeline.rounds import TOLD, Round, Way, file_name
 from headstart.results.files import write_bytes
 from headstart.results.terminal import progress
 from headstart.training.loop import Recipe
@@ -30,58 +31,6 @@ if TYPE_CHECKING:
 VIEWS = Views(n_views=4, refresh=0.25)
 Linear = tuple["NDArray[np.floating]", "NDArray[np.floating]"]
 Probe = Callable[["NDArray[np.int64]"], Linear]
-_TOLD = {
-    SOURCE: "",
-    RECALIBRATED: ", statistics of the target",
-    GROUP: ", group normalization",
-    BATCH: ", statistics of each batch",
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Way:
-    """How a network is trained.
-
-    Attributes
-    ----------
-    cut : str
-        The lowest stage that is trained; ``""`` for the whole network.
-    crops : bool
-        Whether augmented views are crops, or show the whole picture.
-    rate : float
-        Peak learning rate of the stages.
-    norm : str
-        What the normalization layers go by; see ``Norming``.
-    """
-
-    cut: str
-    crops: bool
-    rate: float
-    norm: str = SOURCE
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Round:
-    """One training run of the bake-off, scored on rows that it did not see.
-
-    Attributes
-    ----------
-    way : Way
-    fold, epochs : int
-    macro_f1, log_loss : float
-        On the fold's test rows, the log loss after temperature scaling.
-    """
-
-    way: Way
-    fold: int
-    epochs: int
-    macro_f1: float
-    log_loss: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the round as one flat row."""
-        row = dataclasses.asdict(self)
-        return {**row.pop("way"), **row}
 
 
 class FineTuning:
@@ -172,7 +121,7 @@ class FineTuning:
             f"{epochs} epochs, rate {way.rate:g}, layer decay {self.recipe.layer_decay:g}, views "
             f"{'cropped' if way.crops else 'of the whole picture'}"
         )
-        detail += _TOLD[way.norm]
+        detail += TOLD[way.norm]
         if self.recipe.batch_size != STEP:
             detail += f", batches of {self.recipe.batch_size}"
             detail += f", {self.recipe.accumulate} a step" if self.recipe.accumulate > 1 else ""
@@ -217,7 +166,7 @@ class FineTuning:
         from headstart.training.temperature import best_sharpness, sharpen
 
         train, test = self.bench.folds[fold]
-        path = self.folder / f"{_file_name(way, epochs)}-{fold}.npy"
+        path = self.folder / f"{file_name(way, epochs)}-{fold}.npy"
         if path.is_file():
             found: NDArray[np.float64] = np.load(path, allow_pickle=False)
         else:
@@ -247,7 +196,7 @@ class FineTuning:
     def _change(self, way: Way, rows: NDArray[np.int64]) -> Callable[[nn.Module, nn.Module], None] | None:
         if way.norm != GROUP:
             return None
-        from headstart.pipeline.norming import regroup_above
+        from headstart.pipeline.norm_ways import regroup_above
 
         def change(network: nn.Module, top: nn.Module) -> None:
             self._regrouped = regroup_above(network, top, self._store(way), rows, matched=self.probe is not None)
@@ -281,7 +230,7 @@ class FineTuning:
 
         rows = np.arange(len(self.bench.y))
         network: Any = self._train(
-            way, rows, epochs, self.folder / f"{_file_name(way, epochs)}-all.ckpt", "all examples"
+            way, rows, epochs, self.folder / f"{file_name(way, epochs)}-all.ckpt", "all examples"
         )
         classifier = classifier_of(network)
         weight = classifier.weight.detach().numpy().astype(np.float64) * sharpness
@@ -289,12 +238,6 @@ class FineTuning:
         groups = grouped(network, self._regrouped) if way.norm == GROUP else ()
         source = as_source(network, self._variant(way)[0], "target", len(bias), groups=groups)
         return Model(((source, (LAST,)),), LogisticHead.from_arrays({"weight": weight, "bias": bias}))
-
-
-def _file_name(way: Way, epochs: int) -> str:
-    cut = way.cut.replace(".", "_") or "whole"
-    norm = "" if way.norm == SOURCE else f"-{way.norm}"
-    return f"{cut}-{'crops' if way.crops else 'whole'}-{way.rate:g}{norm}-{epochs}"
 
 
 def _write_array(path: Path, array: NDArray[Any]) -> None:

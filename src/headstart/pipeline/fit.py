@@ -13,7 +13,8 @@ import numpy as np
 
 from headstart.pipeline.balancing import balanced_decisions, balanced_head
 from headstart.pipeline.findings import Findings
-from headstart.pipeline.norming import checked, norm_features
+from headstart.pipeline.norm_ways import check_modality, checked
+from headstart.pipeline.norming import norm_features
 from headstart.pipeline.plan import Plan, Settings, make_plan
 from headstart.pipeline.run import Run
 from headstart.pipeline.writing import write_run
@@ -139,6 +140,7 @@ def fit(
     from headstart.pipeline.model import Model
     from headstart.pipeline.seen import seen_by_source
     from headstart.sources import FITS
+    from headstart.training.scaling import checked_scaling
 
     if input_fit not in {"auto", *FITS}:
         raise HeadstartError(f"no input fit {input_fit!r}: choose auto, crop, squash or pad")
@@ -148,6 +150,8 @@ def fit(
         raise HeadstartError(f"no balance {balance!r}: choose auto, {', '.join(WAYS)}")
     if final and strategy != "linear":
         raise HeadstartError("final=True goes with strategy='linear' only: leave one of the two out")
+    if checked_scaling(scaling) != "standard" and balance != NONE:
+        raise HeadstartError(f"scaling={scaling!r} goes without balance only: leave one of the two out")
     if final and balance != NONE:
         raise HeadstartError("final=True goes without balance only: leave one of the two out")
     norm = checked(norm, batch_size, strategy=strategy)
@@ -156,6 +160,7 @@ def fit(
         data, image=image, label=label, split=split, group=group, test_size=test_size, random_state=seed,
         max_unreadable=max_unreadable, quiet=quiet,
     )  # fmt: skip
+    check_modality(target, norm=norm, scaling=scaling)
     settings = Settings(
         source=getattr(source, "name", str(source)), architecture=architecture, input_fit=input_fit, final=final,
         seed=seed, strategy=strategy, budget=budget, balance=balance, norm=norm,
@@ -269,15 +274,16 @@ def _head(
     from headstart.evaluation import cross_validate
     from headstart.training import LogisticHead
 
-    target, seed = found.target, found.settings.seed
+    target, seed, scaling = found.target, found.settings.seed, found.settings.scaling
     development = target.rows("train", "val")
     y, groups = target.y, target.groups
     with found.timed("cross_validation"):
         found.validation = cross_validate(
-            X[development], y[development], groups[development], classes=target.classes, random_state=seed, quiet=quiet
-        )
+            X[development], y[development], groups[development], classes=target.classes, random_state=seed,
+            scaling=scaling, quiet=quiet,
+        )  # fmt: skip
     tell(found.validation)
-    head = LogisticHead(C=found.validation.C).fit(X[development], y[development])
+    head = LogisticHead(C=found.validation.C, scaling=scaling).fit(X[development], y[development])
     head, offsets = balanced_head(found, X[development], head, found.validation.C)
     probabilities = np.full((len(target), len(target.classes)), np.nan)
     usable = np.isfinite(X).all(axis=1)
@@ -290,7 +296,7 @@ def _head(
     _judge(found, probabilities, decisions, found.validation.probabilities, found.validation.estimate, tell)
     if found.settings.final:
         everything = target.rows("train", "val", "test")
-        head = LogisticHead(C=found.validation.C).fit(X[everything], y[everything])
+        head = LogisticHead(C=found.validation.C, scaling=scaling).fit(X[everything], y[everything])
     return head, offsets
 
 

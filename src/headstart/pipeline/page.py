@@ -44,6 +44,12 @@ _NAMES = {
     "ece": ("calibration error", "how far stated probabilities are from what comes true; 0 is perfect"),
 }
 
+_SCALED = {
+    "standard": "standardized features",
+    "robust": "features less their median, over their interquartile range",
+    "quantile": "the ranks of features among the training rows",
+}
+
 
 def headline(found: Findings) -> str:
     """Return what the run found, in one sentence."""
@@ -273,7 +279,7 @@ def _validation(found: Findings) -> Section:
     assert validation is not None
     frame = validation.to_frame()
     decision = Decision(
-        f"A multinomial logistic regression on standardized features, C = {validation.C:g}.",
+        f"A multinomial logistic regression on {_SCALED[found.settings.scaling]}, C = {validation.C:g}.",
         f"{validation.method_text()} Only the development part (training and validation) was used; groups and copies "
         f"were never torn apart. Uncorrected, the figure would be {validation.uncorrected:.3f}.",
         frame.drop(columns="chosen"),

@@ -62,7 +62,7 @@ def _norming(answer: Norming) -> Section:
     if answer.tuned:
         ways = "; ".join(_WAYS[way] for way in answer.tuned)
         size = f"batch of {answer.batch_size}" if answer.batch_size > 1 else "batch of one picture"
-        from headstart.pipeline.norming import accumulated
+        from headstart.pipeline.norm_ways import accumulated
 
         count = accumulated(answer.batch_size)
         blocks.append(
