@@ -1,5 +1,6 @@
 """Statistics of source and target in a fit: the choice, what is exported, and fine-tuning with a batch of one."""
 
+import copy
 import dataclasses
 import json
 
@@ -25,7 +26,7 @@ from headstart.pipeline.model import Model
 from headstart.pipeline.norm_ways import accumulated, checked
 from headstart.pipeline.writing import described
 from headstart.results import HeadstartError
-from headstart.sources import Preprocessing, Source
+from headstart.sources import Preprocessing, Source, get
 from headstart.sources.card import Card
 from headstart.sources.catalogue import _run_part
 from headstart.training.loop import Recipe
@@ -78,12 +79,14 @@ def test_another_state_of_the_statistics_is_another_pass_and_another_source(pict
 
 @pytest.fixture(scope="module")
 def spoiled():
-    """A source whose statistics are so far from what comes in that all pictures are one to it."""
-    network = SMALL.network()
+    """Lite0 with statistics so far from what comes in that all pictures are one to it."""
+    source = get("lite0")
+    network = source.network()
     with torch.no_grad():
         for name, tensor in statistics(network).items():
             tensor.fill_(1.0 if "var" in name else 1e3)  # all below zero, where the activations end
-    return dataclasses.replace(SMALL, build=lambda: network)
+    smaller = dataclasses.replace(source.preprocessing, size=(64, 64))
+    return dataclasses.replace(source, preprocessing=smaller, weights=None, build=lambda: copy.deepcopy(network))
 
 
 def test_auto_takes_the_targets_statistics_where_the_sources_are_of_no_use_and_exports_them(photos, spoiled, tmp_path):

@@ -93,6 +93,8 @@ def gap(model: nn.Module, layers: Mapping[str, Form], sample: Tensor, batch_size
         if form.kind in ("batch", "sync") and form.statistics and not statistics_frozen(form.module)
     }
     moving = {name: module for name, module in moving.items() if "Frozen" not in type(module).__name__}
+    if not moving:
+        return 0.0
     kept = {name: (module.running_mean.clone(), module.running_var.clone()) for name, module in moving.items()}
 
     def seen(name: str, module: Any, x: Tensor) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from headstart.pipeline.plan import Settings
     from headstart.sources import Source
 
-_AUDITED = 64  # pictures
+_AUDITED = 32  # pictures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
