@@ -18,12 +18,13 @@ from headstart.features.backends import Choice
 from headstart.features.cut import CutActivations
 from headstart.finetuning.finetune import fine_tune
 from headstart.finetuning.pace import Schedule
+from headstart.finetuning.top import Top
 from headstart.normalization.target import prepared, recalibrate_source
 from headstart.pipeline.candidates import Bench
 from headstart.pipeline.dear import FineTuning
 from headstart.pipeline.export import write_onnx, write_weights
 from headstart.pipeline.model import Model
-from headstart.pipeline.norm_ways import accumulated, checked
+from headstart.pipeline.norm_ways import accumulated, checked, regroup_above
 from headstart.pipeline.writing import described
 from headstart.results import HeadstartError
 from headstart.sources import Preprocessing, Source, get
@@ -95,7 +96,9 @@ def test_auto_takes_the_targets_statistics_where_the_sources_are_of_no_use_and_e
     found = answers["Which statistics do the normalization layers keep?"]
     assert found["taken"] == "recalibrated" and found["gain"]["low"] > 0 and found["n"] == 56
     audit = next(answer for question, answer in answers.items() if "this batch size" in question)
-    assert audit["layers"][0]["frozen"] and "source" in run.report.read_text()
+    assert audit["layers"][0]["frozen"] and audit["layers"][0]["shift"] > 100
+    page = run.report.read_text()
+    assert "statistics of these pictures are from the source" in page and "Statistics of the target." in page
     network = run.model.parts[0][0].network()
     held = statistics(network)
     assert held["bn1.running_mean"].max() < 1e2, "the file holds the target's"
@@ -180,6 +183,14 @@ def test_what_does_not_go_is_said(photos):
         headstart.fit(table, scaling="log")
     with pytest.raises(HeadstartError, match="goes without balance only"):
         headstart.fit(table, scaling="robust", balance="auto")
+
+
+def test_where_no_layer_above_the_cut_has_statistics_groups_change_nothing(pictures):
+    store = CutActivations(pictures, SMALL, "conv_head", TORCH)
+    network = SMALL.network()
+    assert (
+        regroup_above(network, Top(network, "conv_head", SMALL.preprocessing), store, np.arange(N), matched=True) == ()
+    )
 
 
 @pytest.mark.parametrize("scaling", ["robust", "quantile"])

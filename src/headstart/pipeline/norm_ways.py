@@ -74,7 +74,7 @@ def accumulated(batch_size: int) -> int:
 def regroup_above(
     network: nn.Module, top: nn.Module, store: CutActivations, rows: NDArray[np.int64], *, matched: bool
 ) -> tuple[str, ...]:
-    """Put group normalization in the place of batch normalization above a cut; return the names of the layers.
+    """Put group normalization in the place of batch normalization above a cut; return the names of the layers, if any.
 
     Parameters
     ----------
@@ -88,11 +88,6 @@ def regroup_above(
         Examples that may be looked at.
     matched : bool
         Whether the new layers shall give what the old ones gave on some of them; else they take over the weights.
-
-    Raises
-    ------
-    HeadstartError
-        If there is no batch normalization above the cut.
     """
     import torch
 
@@ -108,7 +103,7 @@ def regroup_above(
         if form.kind in ("batch", "sync") and plan.position(plan.modules[name]) >= lowest
     )
     if not names:
-        raise HeadstartError("no batch normalization above the cut: leave norm='group' out")
+        return ()
     sample: Any = None
     if matched:
         picked = rows[np.linspace(0, len(rows) - 1, min(_MATCHED, len(rows))).astype(np.int64)]

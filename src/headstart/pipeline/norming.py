@@ -10,7 +10,7 @@ import numpy as np
 
 from headstart.features.graph import LAST
 from headstart.pipeline.norm_ways import BATCH, GROUP, RECALIBRATED, SMALL, SOURCE, STEP
-from headstart.results import Answer
+from headstart.results import Answer, HeadstartError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,6 +144,11 @@ def _chosen(
     choice : Choice
     cache_size : int
     quiet : bool
+
+    Raises
+    ------
+    HeadstartError
+        If the network has no batch normalization and a way was named that needs one.
     """
     from headstart.data.splits import sample_rows
     from headstart.features.activations import compute
@@ -158,7 +163,10 @@ def _chosen(
         return X
     assert source is not None and target.pictures is not None
     pictures, size = target.pictures, settings.batch_size
-    if settings.norm in (GROUP, BATCH) or (settings.norm == "auto" and not _has_statistics(source)):
+    known = _has_statistics(source)
+    if settings.norm in (GROUP, BATCH) and not known:
+        raise HeadstartError(f"{source.name!r} has no batch normalization: leave norm={settings.norm!r} out")
+    if settings.norm in (GROUP, BATCH) or (settings.norm == "auto" and not known):
         asked = settings.norm != "auto"
         reason = "fine-tuning alone goes another way" if asked else "the network has no batch normalization"
         tuned = (settings.norm,) if asked else ()

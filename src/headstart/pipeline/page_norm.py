@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from headstart.pipeline.norm_ways import accumulated
 from headstart.report import Block, Decision, Details, Figure, Notes, Section, Table, answer_section
 
 if TYPE_CHECKING:
@@ -62,8 +63,6 @@ def _norming(answer: Norming) -> Section:
     if answer.tuned:
         ways = "; ".join(_WAYS[way] for way in answer.tuned)
         size = f"batch of {answer.batch_size}" if answer.batch_size > 1 else "batch of one picture"
-        from headstart.pipeline.norm_ways import accumulated
-
         count = accumulated(answer.batch_size)
         blocks.append(
             f"Fine-tuning, with a {size}: {ways}. "
