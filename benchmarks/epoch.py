@@ -31,9 +31,9 @@ def ratios(shared: Path, cut: str, rounds: int) -> tuple[list[float], list[float
     from headstart.finetuning.batches import ViewBatches
     from headstart.finetuning.finetune import fine_tune
     from headstart.finetuning.freezing import freeze
-    from headstart.finetuning.statistics import hold_statistics
     from headstart.finetuning.top import Top, with_head
     from headstart.sources import get
+    from headstart.training.frozen import freeze_statistics
     from headstart.training.loop import Recipe
     from headstart.training.memory import kept_memory
 
@@ -45,7 +45,7 @@ def ratios(shared: Path, cut: str, rounds: int) -> tuple[list[float], list[float
     head = np.zeros((k, 1280)), np.zeros(k)
     network = with_head(source.network(), *head)
     freeze(network, until=cut)
-    top = hold_statistics(Top(network, cut, source.preprocessing)).to(memory_format=torch.channels_last).train()
+    top = freeze_statistics(Top(network, cut, source.preprocessing)).to(memory_format=torch.channels_last).train()
     batches = list(ViewBatches(store, y, np.arange(N), batch_size=32).epoch(0))
     batches = [(inputs.float(), classes) for inputs, classes in batches]
     loss = torch.nn.CrossEntropyLoss(label_smoothing=0.1)

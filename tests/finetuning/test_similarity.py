@@ -9,7 +9,8 @@ from scipy.stats import norm
 from torch import nn
 
 from headstart.data import PictureSet
-from headstart.finetuning.similarity import overlap, source_similarity, statistics
+from headstart.features.overlap import overlap
+from headstart.finetuning.similarity import source_similarity, statistics
 from headstart.sources import Preprocessing, from_module, get
 
 SIZE = 16

@@ -6,8 +6,8 @@ import sys
 import torch
 from torch import distributed, nn
 
-from headstart.normalization.freeze import freeze_statistics
 from headstart.normalization.sync import SyncBatchNorm, synchronize
+from headstart.training.frozen import freeze_statistics
 
 CALLS = [
     *("all_gather", "all_gather_into_tensor", "all_gather_object", "all_reduce", "all_to_all", "all_to_all_single"),

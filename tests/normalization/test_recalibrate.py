@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from headstart.normalization.freeze import freeze_statistics
-from headstart.normalization.moments import Moments
+from headstart.features.moments import Moments
 from headstart.normalization.recalibrate import recalibrate
 from headstart.results import DataError
+from headstart.training.frozen import freeze_statistics
 
 SIZES = (7, 1, 12, 0, 4)
 

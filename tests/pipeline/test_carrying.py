@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import headstart
-from headstart.data.overlap import also_in
+from headstart.data.copies import also_in
 from headstart.results import HeadstartError
 from headstart.training import LogisticHead
 from headstart.transfer.carry import TARGET, Both, Way, as_head, out_of_fold, ways

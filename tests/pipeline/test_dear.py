@@ -5,7 +5,7 @@ import pytest
 
 from headstart.data.splits import stratified_group_folds
 from headstart.features.backends import Choice
-from headstart.finetuning.pace import Schedule
+from headstart.finetuning.pace import Pace, Schedule, schedule
 from headstart.pipeline.candidates import Bench
 from headstart.pipeline.dear import FineTuning, Round, Way
 
@@ -51,6 +51,37 @@ def test_of_the_cuts_only_those_with_the_chosen_views_compete(crops):
     assert arm._choose() == Way("top", crops, SLOW)
 
 
+@pytest.mark.parametrize(
+    ("reached", "taken"),
+    [
+        ({"source": 0.88, "recalibrated": 0.89, "group": 0.9}, "source"),  # one standard error of 0.9 is 0.034
+        ({"source": 0.8, "recalibrated": 0.89, "group": 0.9}, "recalibrated"),
+        ({"source": 0.8, "recalibrated": 0.7, "group": 0.9}, "group"),
+    ],
+)
+def test_of_the_ways_of_normalization_the_first_that_cannot_be_told_from_the_best_is_kept_for_all_cuts(reached, taken):
+    arm = arm_of({})
+    arm.norms = tuple(reached)
+
+    def score(way, fold, epochs):
+        found = reached[way.norm] - (0.1 if way.cut != "top" else 0.0)
+        arm.rounds.append(Round(way, fold, epochs, found, 1 - found))
+        arm.tried.append((way.cut, way.norm))
+
+    arm._probabilities = score
+    assert arm._choose() == Way("top", True, SLOW, taken)
+    assert arm.tried[:4] == [("top", "source"), ("top", "source"), ("top", "recalibrated"), ("top", "group")]
+    assert arm.tried[4:] == [("middle", taken), ("low", taken)]
+
+
+def test_further_rounds_are_paid_out_of_the_budget():
+    pace = Pace({"top": 1.0, "": 3.0}, {"top": 0.1, "": 0.1}, {"top": 1, "": 1})
+    plain, more = (schedule(pace, 10, 1e9, share=0.8, n_views=lambda epochs: 0, more=more) for more in (0, 3))
+    assert more.seconds - plain.seconds == pytest.approx(10 * (0.8 * 3 * plain.short * 1.0 + 0.1))
+    tight = schedule(pace, 10, plain.seconds, share=0.8, n_views=lambda epochs: 0, more=3)
+    assert tight.seconds <= plain.seconds and (tight.short, tight.epochs) != (plain.short, plain.epochs)
+
+
 def test_where_one_cut_fits_the_budget_nothing_is_tried_first():
     arm = arm_of({("top", True): 0.5}, cuts=("top",))
     assert [one.detail[:20] for one in arm.run()] == ["8 epochs, rate 0.000", "8 epochs, rate 0.001"]
@@ -67,5 +98,6 @@ def test_nothing_comes_of_a_budget_that_fits_nothing():
 
 
 def test_a_round_is_one_flat_row():
-    row = Round(Way("top", True, SLOW), 0, 4, 0.9, 0.1).to_dict()
-    assert row == {"cut": "top", "crops": True, "rate": SLOW, "fold": 0, "epochs": 4, "macro_f1": 0.9, "log_loss": 0.1}
+    row = Round(Way("top", True, SLOW, "group"), 0, 4, 0.9, 0.1).to_dict()
+    way = {"cut": "top", "crops": True, "rate": SLOW, "norm": "group"}
+    assert row == {**way, "fold": 0, "epochs": 4, "macro_f1": 0.9, "log_loss": 0.1}

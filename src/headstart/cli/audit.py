@@ -24,6 +24,9 @@ def audit(
     split: o.Split = None,
     group: o.Group = None,
     test_size: o.TestSize = 0.2,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Also time each layer, forward and backward, and take its memory.")
+    ] = False,
     most: Annotated[int, typer.Option(help="Pictures that are looked at.", min=1)] = 64,
     plot: Annotated[Path | None, typer.Option(help="Write the shift of each layer to this HTML file.")] = None,
     seed: o.Seed = 0,
@@ -40,7 +43,7 @@ def audit(
 
     found = audit_source(
         data, source, batch_size=batch_size, until=until, image=image, label=label, split=split, group=group,
-        test_size=test_size, most=most, seed=seed, max_unreadable=max_unreadable, quiet=quiet or as_json,
+        test_size=test_size, most=most, cost=cost, seed=seed, max_unreadable=max_unreadable, quiet=quiet or as_json,
     )  # fmt: skip
     if plot is not None:
         write_plot(plot, found)

@@ -60,6 +60,17 @@ def fit(
         Path | None,
         typer.Option(help="Labelled examples from another place, same classes: what they are worth is measured."),
     ] = None,
+    norm: Annotated[
+        str,
+        typer.Option(
+            help="What normalization layers go by: source (in fine-tuning frozen), recalibrated (statistics of these "
+            "pictures), group or batch (fine-tuning alone), auto (compared)."
+        ),
+    ] = "source",
+    batch_size: Annotated[int, typer.Option(help="Pictures in a batch of fine-tuning; 1 works.", min=1)] = 32,
+    scaling: Annotated[
+        str, typer.Option(help="Of plain features, inside the folds: standard, robust, quantile.")
+    ] = "standard",
     final: Annotated[
         bool, typer.Option("--final", help="Refit on everything, test part included, after it was measured.")
     ] = False,
@@ -79,9 +90,9 @@ def fit(
     silent = quiet or as_json
     run = run_fit(
         data, out=out, source=source, architecture=architecture, image=image, label=label, split=split, group=group,
-        test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance,
-        source_data=source_data, final=final, trials=trials, seed=seed, max_unreadable=max_unreadable,
-        backend=backend, device=device,
+        test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance, norm=norm,
+        batch_size=batch_size, scaling=scaling, source_data=source_data, final=final, trials=trials, seed=seed,
+        max_unreadable=max_unreadable, backend=backend, device=device,
         cache_size=int(cache_size * 2**30), quiet=silent, tell=None if silent else print_headline,
     )  # fmt: skip
     if not team().leads:

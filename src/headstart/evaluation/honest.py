@@ -53,6 +53,7 @@ def nested(
     n_folds: int,
     n_repeats: int,
     random_state: Seed,
+    scaling: str = "standard",
     advance: Advance | None = None,
 ) -> Honest:
     """Choose C by repeated cross-validation and estimate the result by repeated nested cross-validation.
@@ -86,7 +87,7 @@ def nested(
     fits = [fit for repeat in repeats for fit in repeat.fits]
     ends = np.cumsum([len(repeat.fits) for repeat in repeats])
     final, shown = Trace(len(y)), Trace(len(y))
-    for found in logistic_path(X, y, fits, Cs, n_classes=n_classes, advance=advance):
+    for found in logistic_path(X, y, fits, Cs, n_classes=n_classes, scaling=scaling, advance=advance):
         parts = [found[end - len(repeat.fits) : end] for repeat, end in zip(repeats, ends, strict=True)]
         rated = [repeat.add(part) for repeat, part in zip(repeats, parts, strict=True)]
         shown.add(*np.mean(rated, axis=0))

@@ -125,6 +125,7 @@ def cross_validate(
     n_folds: int = 5,
     random_state: int | np.random.Generator | None = 0,
     metric: str = "macro_f1",
+    scaling: str = "standard",
     quiet: bool = True,
 ) -> CrossValidation:
     """Choose the head's penalty by stratified, group-aware cross-validation, and say what to expect of it.
@@ -150,6 +151,8 @@ def cross_validate(
         Seed of folds and resamples.
     metric : str
         macro_f1, balanced_accuracy, accuracy, roc_auc or pr_auc.
+    scaling : {"standard", "robust", "quantile"}
+        See :class:`headstart.training.LogisticHead`; by the training rows of each fold.
     quiet : bool
         Whether to show no progress.
 
@@ -173,11 +176,13 @@ def cross_validate(
         if small:
             found = nested(
                 features, codes, group, grid, classes=classes, metric=metric, n_folds=n_folds,
-                n_repeats=n_repeats, random_state=rng, advance=advance,
+                n_repeats=n_repeats, random_state=rng, scaling=scaling, advance=advance,
             )  # fmt: skip
         else:
             folds = stratified_group_folds(codes, group, n_folds=n_folds, random_state=rng, classes=classes)
-            choice = choose(features, codes, folds, grid, n_classes=len(classes), metric=metric, advance=advance)
+            choice = choose(
+                features, codes, folds, grid, n_classes=len(classes), metric=metric, scaling=scaling, advance=advance
+            )
             found = bias_corrected_cv(choice, codes, group, metric=metric, random_state=rng)
     choice = found.choice
     return CrossValidation(

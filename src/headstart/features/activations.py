@@ -16,6 +16,7 @@ from headstart.results import DataError, HeadstartError
 from headstart.results.team import team
 from headstart.results.terminal import progress
 from headstart.sources import Source, get
+from headstart.sources.weights import file_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ def pass_key(source: Source, choice: Choice) -> dict[str, Any]:
         "source": source.fingerprint,
         "preprocessing": source.preprocessing.to_dict(),
         "view": "plain",
-        "batchnorm": "source",
+        "batchnorm": "source" if source.statistics is None else file_digest(source.statistics),
         **choice.key(),
     }
 

@@ -12,7 +12,7 @@ from headstart.finetuning.batches import Sampler, ViewBatches
 from headstart.finetuning.freezing import freeze
 from headstart.finetuning.groups import parameter_groups
 from headstart.finetuning.rates import one_cycle
-from headstart.finetuning.statistics import hold_statistics
+from headstart.training.frozen import freeze_statistics
 from headstart.training.loop import Penalty, Recipe, Trained, train
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def fine_tune(
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     sampler: Sampler | None = None,
     penalty: Penalty | None = None,
+    change: Callable[[nn.Module, nn.Module], None] | None = None,
 ) -> FineTuned:
     """Fine-tune what runs above the store's cut, started from a linear probe (LP-FT).
 
@@ -107,6 +108,9 @@ def fine_tune(
         See ``ViewBatches``; its places are those of ``rows``.
     penalty : Penalty, optional
         What keeps the network near its source, see ``headstart.transfer.parameter.penalties``.
+    change : callable, optional
+        Called with the network, its head in place, and with the part above the cut, before anything is frozen: it may
+        put other layers there.
 
     Returns
     -------
@@ -115,11 +119,13 @@ def fine_tune(
     from headstart.finetuning.top import with_head
 
     network = with_head(store.source.network(), *head)
+    top = _top(network, store)
+    if change is not None:
+        change(network, top)
     if store.cut is not None:
         freeze(network, until=store.cut)
-    top = _top(network, store)
     if hold:
-        hold_statistics(network)
+        freeze_statistics(network)
     groups = parameter_groups(
         network,
         rate=recipe.rate,
@@ -169,14 +175,20 @@ def predict(
     return np.asarray(softmax(np.concatenate(found).astype(np.float64), axis=1))
 
 
-def as_source(network: nn.Module, source: Source, name: str, n_classes: int) -> Source:
-    """Return a fine-tuned network as a source: what a run writes down, and what the next one may start from."""
+def as_source(
+    network: nn.Module, source: Source, name: str, n_classes: int, *, groups: tuple[tuple[str, int], ...] = ()
+) -> Source:
+    """Return a fine-tuned network as a source: what a run writes down, and what the next one may start from.
+
+    ``groups`` are its layers that normalize by groups where those of ``source`` do not; see ``Source``.
+    """
     from headstart.sources import from_module
 
     card = dataclasses.replace(
         source.card, n_classes=n_classes, accuracy=None, trained_on=f"{name} (fine-tuned from {source.name})"
     )
-    return from_module(network, source.preprocessing, name=f"{source.name}, fine-tuned", card=card)
+    made = from_module(network, source.preprocessing, name=f"{source.name}, fine-tuned", card=card)
+    return dataclasses.replace(made, groups=(*source.groups, *groups))
 
 
 def _top(network: nn.Module, store: CutActivations) -> nn.Module:

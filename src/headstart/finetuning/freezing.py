@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.results import HeadstartError, HeadstartWarning
 from headstart.sources import find_stages
+from headstart.training.frozen import stay_in_evaluation
 
 if TYPE_CHECKING:
     from torch import nn
@@ -273,13 +274,6 @@ class _Mark:
 
     parameters: tuple[str, ...] = ()
     handle: RemovableHandle | None = None
-
-
-def stay_in_evaluation(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-    """Turn a module back to evaluation before it runs: a forward pre-hook."""
-    # A function of this module, not a closure: copies and pickles of a network keep it.
-    if module.training:
-        module.training = False
 
 
 def _release(model: nn.Module, plan: Layout, limit: int) -> None:

@@ -90,7 +90,9 @@ class Schedule:
     budget: float
 
 
-def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decode: float) -> Pace:
+def measure_pace(
+    source: Source, cuts: tuple[str, ...], choice: Choice, *, decode: float, batch_size: int = _BATCH
+) -> Pace:
     """Time some steps of training above each cut, and a batch of the engine before it, on pictures of noise.
 
     Parameters
@@ -102,22 +104,24 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
         Engine and device.
     decode : float
         Seconds a picture for decoding and augmenting it, all processors together.
+    batch_size : int
+        Of training.
     """
     import torch
 
     from headstart.features.backends import make_backend
     from headstart.features.taps import TappedNetwork
     from headstart.finetuning.freezing import freeze
-    from headstart.finetuning.statistics import hold_statistics
     from headstart.finetuning.top import Top
+    from headstart.training.frozen import freeze_statistics
     from headstart.training.memory import kept_memory
 
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (_BATCH, *source.preprocessing.size, 3), dtype=np.uint8)
+    pictures = rng.integers(0, 256, (max(batch_size, _BATCH), *source.preprocessing.size, 3), dtype=np.uint8)
     step, view, size = {}, {}, {}
     for cut in cuts:
         network = source.network()
-        inputs = torch.from_numpy(pictures)
+        inputs = torch.from_numpy(pictures[:batch_size])
         if cut:
             with torch.inference_mode():
                 (entering,) = TappedNetwork(source, cut=cut)(inputs)
@@ -126,7 +130,7 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
             freeze(network, until=cut)
         size[cut] = int(np.prod(inputs.shape[1:])) * (2 if cut else 1)  # half precision, or the pictures' bytes
-        top = Top(hold_statistics(network), cut or None, source.preprocessing).to(choice.device).train()
+        top = Top(freeze_statistics(network), cut or None, source.preprocessing).to(choice.device).train()
         top = top.to(memory_format=torch.channels_last)
         inputs = inputs.to(choice.device)
         seconds = []
@@ -137,7 +141,7 @@ def measure_pace(source: Source, cuts: tuple[str, ...], choice: Choice, *, decod
                 if inputs.is_cuda:
                     torch.cuda.synchronize()
                 seconds.append(time.perf_counter() - started)
-        step[cut] = min(seconds[1:]) / _BATCH
+        step[cut] = min(seconds[1:]) / batch_size
         if cut:
             engine = make_backend(choice, source, cut=cut)
             chunks = [pictures[: engine.batch_size]] * (2 * engine.workers)
@@ -164,7 +168,7 @@ def cheapest(step: Mapping[str, float]) -> dict[str, float]:
 
 
 def schedule(
-    pace: Pace, n: int, budget: float, *, share: float, n_views: Callable[[int], float], folds: int = 5
+    pace: Pace, n: int, budget: float, *, share: float, n_views: Callable[[int], float], folds: int = 5, more: int = 0
 ) -> Schedule:
     """Return what of fine-tuning fits ``budget`` seconds: as many cuts as leave each of them time to be trained.
 
@@ -184,6 +188,8 @@ def schedule(
         From epochs to the augmented views of a picture that are computed.
     folds : int
         Most folds.
+    more : int
+        Further rounds above the highest cut, which together need as many views as one.
     """
     cuts = tuple(pace.step)
 
@@ -196,6 +202,8 @@ def schedule(
         spent = 0.0
         for cut in (cuts[0], *chosen) if short else ():  # the highest cut twice, with either kind of views
             spent += n * (share * short * pace.step[cut] + (1 + n_views(short)) * pace.view[cut])
+        if more and short:
+            spent += n * (share * more * short * pace.step[cuts[0]] + (1 + n_views(short)) * pace.view[cuts[0]])
         ends = []
         for cut in chosen:
             options = ((e, min(k, folds), r, to_the_end(cut, e, min(k, folds), r, short)) for e, k, r in ladder)

@@ -12,51 +12,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from headstart.features.overlap import Statistics
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor
 
     from headstart.data.pictures import PictureSet
     from headstart.sources import Source
 
-Floats = NDArray[np.float64]
-
 ENOUGH = 96  # pictures; see source_similarity
 _BATCH = 16
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Statistics:
-    """What one normalization layer saw of the source and of the target, channel by channel.
-
-    Attributes
-    ----------
-    layer, tap : str
-        Its name, and the tap that its stage leads to.
-    mean, variance : ndarray, shape (c,)
-        Of the target, over pictures and positions.
-    source_mean, source_variance : ndarray, shape (c,)
-        What the layer carries.
-    eps : float
-        What the layer adds to a variance.
-    """
-
-    layer: str
-    tap: str
-    mean: Floats
-    variance: Floats
-    source_mean: Floats
-    source_variance: Floats
-    eps: float
-
-    def overlap(self) -> Floats:
-        """Return :func:`overlap` of each channel."""
-        return overlap(self.mean, self.variance + self.eps, self.source_mean, self.source_variance + self.eps)
-
-    def shift(self) -> Floats:
-        """Return how far each channel's mean has moved, in standard deviations of the source."""
-        return np.asarray(np.abs(self.mean - self.source_mean) / np.sqrt(self.source_variance + self.eps))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +32,8 @@ class Similarity:
     Attributes
     ----------
     by_tap : mapping of str to float
-        Mean :func:`overlap` over the channels that are normalized between the tap before and this one, 0 to 1; NaN
-        where nothing is. Empty where the network carries no statistics.
+        Mean :func:`headstart.features.overlap.overlap` over the channels that are normalized between the tap before
+        and this one, 0 to 1; NaN where nothing is. Empty where the network carries no statistics.
     shift : mapping of str to float
         Mean distance of the channels' means, in standard deviations of the source.
     n : int
@@ -89,37 +55,6 @@ class Similarity:
         """The mean over the taps, so that a deep stage of many channels counts no more than another."""
         known = [value for value in self.by_tap.values() if not np.isnan(value)]
         return float(np.mean(known)) if known else None
-
-
-def overlap(mean: Floats, variance: Floats, other_mean: Floats, other_variance: Floats) -> Floats:
-    """Return the Bhattacharyya coefficient of two normal distributions, channel by channel.
-
-    ``sqrt(2 s t / (s² + t²)) exp(-(m - n)² / (4 (s² + t²)))`` for N(m, s²) and N(n, t²): the integral of the root of
-    the product of their densities, 1 where they are the same and 0 where they have nothing in common. It is symmetric
-    and does not change when a channel is scaled, and it is bounded: a channel that the target leaves dead (a white
-    ground does that to many) counts as one channel that has nothing in common, where a Kullback-Leibler or a
-    standardized Wasserstein distance lets a few such channels drown the others. A mean shift alone sees no change of
-    contrast: it found solar cells, blood cells and emojis equally far from ImageNet.
-
-    Parameters
-    ----------
-    mean, variance, other_mean, other_variance : ndarray, shape (c,)
-        Variances are positive.
-
-    References
-    ----------
-    Bhattacharyya (1943); Kailath (1967), The divergence and Bhattacharyya distance measures in signal selection,
-    eq. 6 for normal distributions.
-
-    Examples
-    --------
-    >>> zero, one = np.zeros(1), np.ones(1)
-    >>> overlap(zero, one, zero, one), overlap(zero, one, 2 * one, one).round(3), overlap(zero, one, zero, 1e-12 * one)
-    (array([1.]), array([0.607]), array([0.00141421]))
-    """
-    total = variance + other_variance
-    spread = np.sqrt(2 * np.sqrt(variance) * np.sqrt(other_variance) / total)
-    return np.asarray(spread * np.exp(-((mean - other_mean) ** 2) / (4 * total)))
 
 
 def summarize(layers: Sequence[Statistics], taps: Sequence[str], n: int) -> Similarity:
@@ -159,7 +94,7 @@ def source_similarity(pictures: PictureSet, source: Source) -> Similarity:
     Li et al. (2017), Revisiting batch normalization for practical domain adaptation, arXiv:1603.04779, section 3.1:
     a domain is told from another by these statistics at every depth.
     """
-    layers, taps = statistics(pictures, source)
+    layers, taps = statistics(pictures, source.as_trained)
     if not layers:
         return Similarity(reason="no statistics of the source inside this network: it has no batch normalization")
     if all(not layer.source_mean.any() and (layer.source_variance == 1).all() for layer in layers):
@@ -175,79 +110,35 @@ def statistics(pictures: PictureSet, source: Source) -> tuple[list[Statistics], 
     """
     import torch
 
+    from headstart.features.moments import Moments, has_statistics, watched
     from headstart.features.preprocess import prepare, shorter_side
     from headstart.features.taps import TappedNetwork
 
     network = TappedNetwork(source)
     preprocessing = source.preprocessing
-    recorder = _Recorder(network, network.taps)
-    for start in range(0, len(pictures), _BATCH):
-        rows = range(start, min(start + _BATCH, len(pictures)))
-        fitted = [prepare(pictures.open(row, at_least=shorter_side(preprocessing)), preprocessing) for row in rows]
-        recorder.tap = network.taps[0]
-        with torch.inference_mode():
+    following = dict(itertools.pairwise(network.taps))
+    stages = {stage: network.network.get_submodule(stage) for stage in following}
+    layers = {name: module for name, module in network.network.named_modules() if has_statistics(module)}
+    tap = network.taps[0]
+    taps: dict[str, str] = {}
+    found: dict[str, Moments] = {}
+
+    def enter(stage: str, module: Any, x: Tensor) -> None:
+        nonlocal tap
+        tap = following[stage]
+
+    def seen(layer: str, module: Any, x: Tensor) -> None:
+        taps.setdefault(layer, tap)
+        found.setdefault(layer, Moments()).add(x)
+
+    with watched(stages, enter), watched(layers, seen), torch.inference_mode():
+        for start in range(0, len(pictures), _BATCH):
+            rows = range(start, min(start + _BATCH, len(pictures)))
+            fitted = [prepare(pictures.open(row, at_least=shorter_side(preprocessing)), preprocessing) for row in rows]
+            tap = network.taps[0]
             network(torch.from_numpy(np.stack(fitted)))
-    return recorder.layers(), network.taps
-
-
-class _Recorder:
-    """Hooks that add up, layer by layer, what enters every normalization that carries running statistics."""
-
-    def __init__(self, network: Any, taps: Sequence[str]) -> None:
-        self.tap = taps[0]
-        self._modules: dict[str, nn.Module] = {}
-        self._taps: dict[str, str] = {}
-        self._sums: dict[str, NDArray[Any]] = {}
-        for stage, following in itertools.pairwise(taps):
-            network.network.get_submodule(stage).register_forward_pre_hook(self._enter(following))
-        for name, module in network.network.named_modules():
-            if _has_statistics(module):
-                self._modules[name] = module
-                module.register_forward_pre_hook(self._add(name))
-
-    def _enter(self, following: str) -> Any:
-        def hook(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-            self.tap = following
-
-        return hook
-
-    def _add(self, name: str) -> Any:
-        def hook(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-            x = arguments[0]
-            over = (0, *range(2, x.ndim))
-            mean = x.mean(over, keepdim=True)
-            variance, mean = (x - mean).square_().mean(over), mean.flatten()  # a third of the time of torch.var_mean
-            m, v = mean.double().numpy(), variance.double().numpy()
-            count = x.numel() // x.shape[1]
-            found = count * np.array([np.ones_like(m), m, v + m**2])
-            self._taps.setdefault(name, self.tap)
-            self._sums[name] = self._sums.get(name, 0.0) + found
-
-        return hook
-
-    def layers(self) -> list[Statistics]:
-        """Return what was seen, in the order of running."""
-        result = []
-        for name, (count, total, squares) in self._sums.items():
-            module: Any = self._modules[name]
-            mean = total / count
-            result.append(
-                Statistics(
-                    name,
-                    self._taps[name],
-                    mean,
-                    np.maximum(squares / count - mean**2, 0),
-                    module.running_mean.double().numpy(),
-                    module.running_var.double().numpy(),
-                    float(module.eps),
-                )
-            )
-        return result
-
-
-def _has_statistics(module: nn.Module) -> bool:
-    """Whether this is a batch normalization, frozen or not, of any dimension, that carries running statistics."""
-    import torch
-
-    kept = (getattr(module, name, None) for name in ("running_mean", "running_var"))
-    return all(isinstance(tensor, torch.Tensor) for tensor in kept) and "Instance" not in type(module).__name__
+    result = [
+        Statistics.of(name, layers[name], moments.mean, moments.squares / moments.count, taps[name])
+        for name, moments in found.items()
+    ]
+    return result, network.taps

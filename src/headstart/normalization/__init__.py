@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from headstart.normalization.audit import Audit, audit
 from headstart.normalization.convert import Conversion, convert
 from headstart.normalization.facts import Finding
-from headstart.normalization.freeze import freeze_statistics, statistics_frozen, unfreeze_statistics
 from headstart.normalization.recalibrate import Recalibration, recalibrate
-from headstart.normalization.target import audit_source
+from headstart.normalization.target import audit_source, recalibrate_source
+from headstart.training.frozen import freeze_statistics, statistics_frozen, unfreeze_statistics
 
 if TYPE_CHECKING:
     from headstart.normalization.kinds import KINDS, default_groups, make_norm
@@ -39,6 +39,7 @@ __all__ = [
     "freeze_statistics",
     "make_norm",
     "recalibrate",
+    "recalibrate_source",
     "statistics_frozen",
     "synchronize",
     "unfreeze_statistics",

@@ -5,20 +5,29 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from headstart.normalization.checks import examine, examine_gap, examine_input
 from headstart.normalization.facts import SEVERITIES, Finding, LayerAudit
-from headstart.normalization.freeze import statistics_frozen
 from headstart.results import Answer, DataError
+from headstart.training.frozen import statistics_frozen
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
     from torch import Tensor, nn
 
-    from headstart.finetuning.similarity import Statistics
+    from headstart.features.overlap import Statistics
     from headstart.normalization.forms import Form
+
+
+_COSTS = {
+    "forward ms": ("forward_seconds", 1e3),
+    "backward ms": ("backward_seconds", 1e3),
+    "kept MB": ("kept_bytes", 1e-6),
+    "peak MB": ("peak_bytes", 1e-6),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,6 +79,12 @@ class Audit(Answer):
         worst: dict[str, str] = {}
         for finding in self.findings:
             worst.setdefault(finding.layer, f"{finding.severity}: {finding.message}")
+        costs = [layer.cost for layer in self.layers]
+        measured = {
+            name: [math.nan if cost is None else getattr(cost, field) * factor for cost in costs]
+            for name, (field, factor) in _COSTS.items()
+            if any(costs)
+        }
         return pd.DataFrame(
             {
                 "kind": [layer.kind for layer in self.layers],
@@ -78,6 +93,7 @@ class Audit(Answer):
                 "frozen": [layer.frozen for layer in self.layers],
                 "shift": [layer.shift for layer in self.layers],
                 "overlap": [layer.overlap for layer in self.layers],
+                **measured,
                 "finding": [worst.get(layer.layer, "") for layer in self.layers],
             },
             index=pd.Index([layer.layer for layer in self.layers], name="layer"),
@@ -99,7 +115,15 @@ class Audit(Answer):
         return styled(go.Figure(bars), y="shift, standard deviations of the source")
 
 
-def audit(model: nn.Module, batch_size: int, sample: Tensor | None = None, *, n: int | None = None) -> Audit:
+def audit(
+    model: nn.Module,
+    batch_size: int,
+    sample: Tensor | None = None,
+    *,
+    n: int | None = None,
+    cost: bool = False,
+    findings: Iterable[Finding] = (),
+) -> Audit:
     """Examine the normalization layers of a network before it is trained on a target.
 
     Looked at are: from how many values each mean and variance is estimated at this batch size and in the last, short
@@ -118,6 +142,11 @@ def audit(model: nn.Module, batch_size: int, sample: Tensor | None = None, *, n:
         networks carry, if there is one, and statistics are not compared.
     n : int, optional
         Examples to be trained on: tells the last batch of an epoch.
+    cost : bool
+        Whether each layer is also run by itself, forward and backward, at the batch size, and its time and memory are
+        taken; needs a sample, or an input size that the network carries.
+    findings : iterable of Finding
+        What is known already and belongs to the answer.
 
     Returns
     -------
@@ -136,6 +165,7 @@ def audit(model: nn.Module, batch_size: int, sample: Tensor | None = None, *, n:
     >>> [(finding.layer, finding.severity) for finding in audit(net, 1, torch.randn(8, 4)).errors]
     [('1', 'error'), ('1', 'error')]
     """
+    from headstart.normalization.costs import measure_costs
     from headstart.normalization.forms import forms
     from headstart.normalization.measure import compare, gap, positions, refused
 
@@ -145,18 +175,18 @@ def audit(model: nn.Module, batch_size: int, sample: Tensor | None = None, *, n:
         raise DataError("the sample is empty: give some examples, or none at all")
     layers = forms(model)
     where = positions(model, layers, sample)
-    findings: list[Finding] = []
+    found = list(findings)
     statistics: dict[str, Statistics] = {}
     difference = math.nan
     if sample is not None:
         wide = sample.double()
         deviation = float(wide.std()) if wide.numel() > 1 else math.inf
         pictures = sample.ndim == 4 and sample.shape[1] <= 4
-        findings += examine_input(float(wide.min()), float(wide.max()), deviation, pictures=pictures)
+        found += examine_input(float(wide.min()), float(wide.max()), deviation, pictures=pictures)
         if not refused(layers, where):
             statistics, outputs = compare(model, layers, sample)
             difference = gap(model, layers, sample, batch_size, outputs)
-            findings += examine_gap(difference)
+            found += examine_gap(difference)
     size = min(batch_size, n) if n is not None else batch_size
     last = None if n is None else n % size or size
     frozen = _below_freeze(model)
@@ -164,14 +194,17 @@ def audit(model: nn.Module, batch_size: int, sample: Tensor | None = None, *, n:
         _facts(name, form, size, last, where.get(name), statistics.get(name), model.training, frozen)
         for name, form in layers.items()
     )
+    if cost:
+        costs = measure_costs(model, layers, size, sample)
+        facts = tuple(dataclasses.replace(layer, cost=costs.get(layer.layer)) for layer in facts)
     for layer in facts:
-        findings += examine(layer, size, last)
-    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    errors = [finding for finding in findings if finding.severity == "error"]
+        found += examine(layer, size, last)
+    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    errors = [finding for finding in found if finding.severity == "error"]
     return Audit(
         batch_size=batch_size,
         layers=facts,
-        findings=tuple(findings),
+        findings=tuple(found),
         gap=difference,
         warnings=tuple(f"{finding.layer}: {finding.message}; mend: {finding.mend}" for finding in errors[:5]),
     )

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from headstart.normalization.forms import ChannelsLast, Form, NormAct, form_of
+from headstart.normalization.forms import ChannelsLast, Form, form_of
 from headstart.normalization.kinds import make_norm
 from headstart.normalization.sync import synchronize
 from headstart.results import DataError
+from headstart.sources.norms import NormAct
 
 if TYPE_CHECKING:
     from torch import Tensor

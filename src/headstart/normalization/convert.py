@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from headstart.normalization.freeze import statistics_frozen
-from headstart.normalization.moments import evaluating
+from headstart.features.moments import evaluating
 from headstart.normalization.walk import replace
 from headstart.results import Answer, DataError
+from headstart.training.frozen import statistics_frozen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,7 @@ def convert(
     groups: int | None = None,
     keep: str = "function",
     sample: Tensor | None = None,
+    layers: Collection[str] | None = None,
 ) -> Conversion:
     """Put another kind of normalization in the place of every one of a network.
 
@@ -117,6 +119,8 @@ def convert(
     sample : Tensor of shape (n, ...), optional
         Inputs as the network takes them. All of them run through at once, without gradients. A layer that runs
         several times is matched to its first run.
+    layers : collection of str, optional
+        Names of the normalizations to convert; the others are not looked at. By default all.
 
     Returns
     -------
@@ -154,7 +158,7 @@ def convert(
         raise DataError(f"groups={groups} for {to!r}: give at least one, and only for 'group'")
     if sample is not None and not len(sample):
         raise DataError("the sample is empty: give some examples, or none at all")
-    chosen, left = _chosen(model, to, groups)
+    chosen, left = _chosen(model, to, groups, layers)
     targets = None
     if sample is not None:
         with evaluating(model):
@@ -199,14 +203,22 @@ def convert(
     )
 
 
-def _chosen(model: nn.Module, to: str, groups: int | None) -> tuple[dict[str, Form], list[str]]:
+def _chosen(
+    model: nn.Module, to: str, groups: int | None, layers: Collection[str] | None
+) -> tuple[dict[str, Form], list[str]]:
     """Return what is to be converted, and the names of what is of that kind already."""
     from headstart.normalization.forms import forms
     from headstart.normalization.sync import SyncBatchNorm
 
     chosen: dict[str, Form] = {}
     left = []
-    for name, form in forms(model).items():
+    found = forms(model)
+    missing = [name for name in layers or () if name not in found]
+    if missing:
+        raise DataError(f"no normalization {missing[0]!r} in this network: {', '.join(found) or 'there is none'}")
+    for name, form in found.items():
+        if layers is not None and name not in layers:
+            continue
         same = form.kind == to and (to != "sync" or isinstance(form.module, SyncBatchNorm))
         if to == "group" and form.kind in ("group", "layer") and not form.positionwise:
             same = form.groups == _groups(form, groups)

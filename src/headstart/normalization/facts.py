@@ -30,6 +30,26 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
+class Cost:
+    """What one layer takes in one step of training at a batch size, run by itself.
+
+    Attributes
+    ----------
+    forward_seconds, backward_seconds : float
+        The shortest of some runs.
+    kept_bytes : int
+        What it keeps from the forward pass for the backward one, its input included.
+    peak_bytes : int
+        That, its output and, in the backward pass, the gradients of output and input.
+    """
+
+    forward_seconds: float
+    backward_seconds: float
+    kept_bytes: int
+    peak_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
 class LayerAudit:
     """Facts about one normalization.
 
@@ -53,6 +73,8 @@ class LayerAudit:
         Mean distance of the sample's means from the running ones, in standard deviations, and mean Bhattacharyya
         coefficient of the two; NaN where not compared.
     momentum : float or None
+    cost : Cost or None
+        Where it was measured.
     below_freeze, only_eval, fresh, broken, foreign : bool
         Whether its weights are frozen while its statistics are not; whether nothing but ``.eval()`` holds it in a
         network that trains; whether its statistics were never updated; are not finite or have negative variances;
@@ -76,6 +98,7 @@ class LayerAudit:
     fresh: bool = False
     broken: bool = False
     foreign: bool = False
+    cost: Cost | None = None
 
     @property
     def by_batch(self) -> bool:

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
+from headstart.features.moments import has_statistics
 from headstart.normalization.kinds import Affine
-from headstart.normalization.moments import has_statistics
 from headstart.normalization.sync import SyncBatchNorm
 
 if TYPE_CHECKING:
@@ -150,19 +150,6 @@ class ChannelsLast(nn.Module):
         """Normalize an input (n, ..., c)."""
         y: Tensor = self.norm(x.movedim(-1, 1).contiguous())
         return y.movedim(1, -1)
-
-
-class NormAct(nn.Module):
-    """A normalization with the dropout and the activation that stood fused behind the one it replaces."""
-
-    def __init__(self, norm: nn.Module, drop: nn.Module, act: nn.Module) -> None:
-        super().__init__()
-        self.norm, self.drop, self.act = norm, drop, act
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalize, drop out and activate."""
-        y: Tensor = self.act(self.drop(self.norm(x)))
-        return y
 
 
 def first(x: Tensor, form: Form) -> Tensor:

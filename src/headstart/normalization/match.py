@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from headstart.features.moments import watched
 from headstart.normalization.build import BATCH, Part
 from headstart.normalization.forms import Form, first
-from headstart.normalization.moments import watched
 from headstart.results import DataError
 
 if TYPE_CHECKING:

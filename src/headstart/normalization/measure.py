@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from headstart.finetuning.similarity import Statistics
-from headstart.normalization.freeze import statistics_frozen
-from headstart.normalization.moments import Moments, batch_moments, evaluating, watched
+from headstart.features.moments import Moments, batch_moments, evaluating, watched
+from headstart.features.overlap import Statistics
 from headstart.results import DataError
+from headstart.training.frozen import statistics_frozen
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -76,15 +76,7 @@ def compare(model: nn.Module, layers: Mapping[str, Form], sample: Tensor) -> tup
         for x in _batches(sample, _BATCH):
             outputs.append(_first(model(x)))
     return {
-        name: Statistics(
-            name,
-            "",
-            moments.mean,
-            moments.squares / moments.count,
-            with_statistics[name].running_mean.double().cpu().numpy(),
-            with_statistics[name].running_var.double().cpu().numpy(),
-            layers[name].eps,
-        )
+        name: Statistics.of(name, with_statistics[name], moments.mean, moments.squares / moments.count)
         for name, moments in found.items()
     }, torch.cat(outputs)
 
@@ -101,6 +93,8 @@ def gap(model: nn.Module, layers: Mapping[str, Form], sample: Tensor, batch_size
         if form.kind in ("batch", "sync") and form.statistics and not statistics_frozen(form.module)
     }
     moving = {name: module for name, module in moving.items() if "Frozen" not in type(module).__name__}
+    if not moving:
+        return 0.0
     kept = {name: (module.running_mean.clone(), module.running_var.clone()) for name, module in moving.items()}
 
     def seen(name: str, module: Any, x: Tensor) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.finetuning.similarity import Statistics
-from headstart.normalization.moments import (
+from headstart.features.moments import (
     Moments,
     batch_moments,
     evaluating,
@@ -18,6 +17,7 @@ from headstart.normalization.moments import (
     inputs_of,
     watched,
 )
+from headstart.features.overlap import Statistics
 from headstart.results import Answer, DataError
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -15,6 +16,7 @@ from headstart.features.graph import LAST
 from headstart.finetuning.pace import LADDER, Pace, Schedule, measure_pace, schedule
 from headstart.pipeline.candidates import Bench, Candidate, frozen, handmade
 from headstart.pipeline.dear import VIEWS, FineTuning, Linear
+from headstart.pipeline.norm_ways import GROUP, SMALL, SOURCE, STEP, accumulated
 from headstart.results.cache import cache_folder
 from headstart.results.files import write_json
 from headstart.results.team import team
@@ -64,6 +66,12 @@ class Arms:
         What the history says: the order in which things are tried.
     trials : int or None
         How many frozen ways are tried; all by default.
+    norms : mapping of str to Source
+        By way of ``Norming``, the source with its own statistics and with the target's, where both are known.
+    ways : tuple of str
+        The ways of ``Norming`` that are tried, the simplest first.
+    batch_size : int
+        Of training.
     """
 
     pictures: PictureSet
@@ -77,6 +85,9 @@ class Arms:
     quiet: bool = True
     warm: WarmStart = dataclasses.field(default_factory=WarmStart)
     trials: int | None = None
+    norms: Mapping[str, Source] = dataclasses.field(default_factory=dict)
+    ways: tuple[str, ...] = (SOURCE,)
+    batch_size: int = STEP
 
     def frozen(self, best_tap: str) -> list[Candidate]:
         """Return the candidates that are array work, the plain one first."""
@@ -100,8 +111,7 @@ class Arms:
         from headstart.results import SourceError
         from headstart.training import LogisticHead
 
-        def probe(rows: NDArray[np.int64]) -> Linear:
-            X = self.features[self.source.name][LAST]
+        def probe(rows: NDArray[np.int64], X: NDArray[np.float32] = self.features[self.source.name][LAST]) -> Linear:
             arrays = LogisticHead(C=plain.C).fit(X[rows], self.bench.y[rows]).to_arrays()
             return arrays["weight"], arrays["bias"]
 
@@ -115,7 +125,13 @@ class Arms:
             notes.append(
                 f"no fine-tuning: none fits a budget of {allowed} and the cache (--budget and --cache-size give more)"
             )
-        arms = [FineTuning(self.source, self.pictures, probe, self.bench, plan, self.choice, **self._common())]
+        variants = {
+            way: (source, functools.partial(probe, X=self._last(source)))
+            for way, source in self.norms.items()
+            if way in self.ways and plan.cuts
+        }
+        common = {**self._common(), "norms": self.ways, "variants": variants}
+        arms = [FineTuning(self.source, self.pictures, probe, self.bench, plan, self.choice, **common)]
         if not large:
             notes.append("not started over: from so few examples a class, nothing is learned from random weights")
         elif team().size > 1:
@@ -129,13 +145,24 @@ class Arms:
         rounds = [one.to_dict() for one in arms[0].rounds]
         return found, rounds, notes, sum(arm.n_passed for arm in arms)
 
+    def _last(self, source: Source) -> NDArray[np.float32]:
+        from headstart.features.activations import compute
+
+        found = compute(
+            self.pictures, source, taps=[LAST], choice=self.choice, cache_size=self.cache_size, quiet=self.quiet
+        )
+        return found[LAST]
+
     def _common(self, name: str = "tuning") -> dict[str, Any]:
         from headstart.training.loop import Recipe
 
+        recipe = Recipe(batch_size=self.batch_size, accumulate=accumulated(self.batch_size))
         common = {"folder": self.folder / name, "cache_size": self.cache_size, "quiet": self.quiet}
         if name == "scratch":
-            return {**common, "rates": (_SCRATCH_RATE,), "recipe": Recipe(head_rate=_SCRATCH_RATE, layer_decay=1.0)}
-        return {**common, "rates": _RATES, "prefer": self.warm.rates}
+            recipe = dataclasses.replace(recipe, head_rate=_SCRATCH_RATE, layer_decay=1.0)
+            norms = (SOURCE if self.batch_size >= SMALL else GROUP,)
+            return {**common, "rates": (_SCRATCH_RATE,), "recipe": recipe, "norms": norms}
+        return {**common, "rates": _RATES, "recipe": recipe, "prefer": self.warm.rates}
 
     def _blank(self) -> Source:
         from headstart.sources.card import Card
@@ -163,8 +190,10 @@ class Arms:
                 epochs = min(epochs, _SCRATCH_EPOCHS[1])
                 over = Schedule((WHOLE,), 0, (epochs,), (1,), (1,), share * n * epochs * pace.step[WHOLE] / 4, budget)
             left = budget - (over.seconds if over else 0.0)
-            wanted = pace.within(room).preferring(self.warm.cuts)
-            plan = schedule(wanted, n, left, share=share, n_views=VIEWS.expected, folds=len(self.bench.folds))
+            plan = schedule(
+                pace.within(room).preferring(self.warm.cuts), n, left, share=share, n_views=VIEWS.expected,
+                folds=len(self.bench.folds), more=len(self.ways) - 1,
+            )  # fmt: skip
             plan = dataclasses.replace(plan, budget=budget)
             write_json(path, [dataclasses.asdict(one) if one else None for one in (plan, over)])
         first, second = json.loads(path.read_text())
@@ -174,7 +203,10 @@ class Arms:
         """Return the pace of this machine, measured once for a source and a kind of picture."""
         from headstart.features.backends.base import n_processors
 
-        parts = [self.source.fingerprint, self.source.preprocessing.to_dict(), self.choice.key(), n_processors()]
+        source = self.source.as_trained
+        parts = [source.fingerprint, source.preprocessing.to_dict(), self.choice.key(), n_processors()]
+        if self.batch_size != STEP:
+            parts.append(self.batch_size)
         name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
         path = cache_folder() / "trials" / f"pace-{name}.json"
         cuts = cuts_of(self.source)
@@ -182,7 +214,7 @@ class Arms:
             kept = json.loads(path.read_text())
             return Pace(*({cut: kept[what][cut] for cut in cuts} for what in ("step", "view", "size")))
         except (OSError, ValueError, KeyError, TypeError):
-            found = measure_pace(self.source, cuts, self.choice, decode=self._decoding())
+            found = measure_pace(source, cuts, self.choice, decode=self._decoding(), batch_size=self.batch_size)
             write_json(path, dataclasses.asdict(found))
             return found
 

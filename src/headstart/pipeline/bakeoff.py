@@ -65,7 +65,7 @@ class BakeOff(Answer):
     n : int
         Rows on which the choice was made.
     rounds : tuple of mapping
-        Fine-tuning, run by run: cut, crops, rate, fold, epochs, macro_f1, log_loss.
+        Fine-tuning, run by run: cut, crops, rate, norm, fold, epochs, macro_f1, log_loss.
     notes : tuple of str
         What was not tried and why.
     """

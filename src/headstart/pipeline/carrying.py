@@ -52,7 +52,7 @@ def carried_head(
     HeadstartError
         If the two have no class in common, or other features.
     """
-    from headstart.data.overlap import also_in
+    from headstart.data.copies import also_in
     from headstart.pipeline.contest import bench_of
     from headstart.scenario import diagnose
 

@@ -13,6 +13,7 @@ from headstart.pipeline.arms import Arms
 from headstart.pipeline.bakeoff import both, correct, decide
 from headstart.pipeline.blend import blends
 from headstart.pipeline.candidates import Bench, Candidate
+from headstart.pipeline.norm_ways import SOURCE
 from headstart.pipeline.past import ask_history
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ def contest(
     if warm:
         found.warm = warm
         tell(warm)
-    arms = Arms(pictures, source, features, sources, bench, choice, folder, cache_size, quiet, warm, settings.trials)
+    arms = Arms(
+        pictures, source, features, sources, bench, choice, folder, cache_size, quiet, warm, settings.trials,
+        found.norms, (found.norming and found.norming.tuned) or (SOURCE,), settings.batch_size,
+    )  # fmt: skip
     with found.timed("frozen"):
         candidates = arms.frozen(found.probe.best)
     rounds: list[dict[str, Any]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ import numpy as np
 from headstart.finetuning.finetune import Views, as_source, fine_tune, predict
 from headstart.finetuning.pace import Schedule
 from headstart.pipeline.candidates import Bench, Candidate, Kind
+from headstart.pipeline.norm_ways import BATCH, GROUP, SOURCE, STEP
+from headstart.pipeline.rounds import TOLD, Round, Way, file_name
 from headstart.results.files import write_bytes
 from headstart.results.team import team
 from headstart.results.terminal import progress
@@ -33,49 +35,6 @@ Linear = tuple["NDArray[np.floating]", "NDArray[np.floating]"]
 Probe = Callable[["NDArray[np.int64]"], Linear]
 
 
-@dataclasses.dataclass(frozen=True)
-class Way:
-    """How a network is trained.
-
-    Attributes
-    ----------
-    cut : str
-        The lowest stage that is trained; ``""`` for the whole network.
-    crops : bool
-        Whether augmented views are crops, or show the whole picture.
-    rate : float
-        Peak learning rate of the stages.
-    """
-
-    cut: str
-    crops: bool
-    rate: float
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Round:
-    """One training run of the bake-off, scored on rows that it did not see.
-
-    Attributes
-    ----------
-    way : Way
-    fold, epochs : int
-    macro_f1, log_loss : float
-        On the fold's test rows, the log loss after temperature scaling.
-    """
-
-    way: Way
-    fold: int
-    epochs: int
-    macro_f1: float
-    log_loss: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the round as one flat row."""
-        row = dataclasses.asdict(self)
-        return {**row.pop("way"), **row}
-
-
 class FineTuning:
     """Tries the cuts of a schedule, and makes the candidate of the best.
 
@@ -88,7 +47,7 @@ class FineTuning:
         Of the development part, in the order of the bench.
     probe : callable or None
         Returns weight (k, d) and bias (k,) of a linear probe on the last tap, fitted on the rows it is given. ``None``
-        starts over: the source's weights are random, its statistics learned, the head begins at zero.
+        starts over: the source's weights are random, its statistics learned if it has any, the head begins at zero.
     bench : Bench
     plan : Schedule
     choice : Choice
@@ -99,10 +58,14 @@ class FineTuning:
         Peak learning rates of the stages: the cut is chosen at the first, and trained to the end at as many as the
         schedule says.
     recipe : Recipe
-        The rest; its epochs are the schedule's.
+        The rest; its epochs are the schedule's. A step sees 32 pictures at any smaller batch size.
     prefer : sequence of str
         Rates that the history would try first. Where one only fits the budget and it is trained for long enough, it
         is the first of these.
+    norms : tuple of str
+        Ways of ``Norming``, the simplest first: they are told apart above the highest cut.
+    variants : mapping of str to (Source, callable)
+        By way, a source and its probe where they are others than ``source`` and ``probe``.
     quiet : bool
     """
 
@@ -120,14 +83,18 @@ class FineTuning:
         rates: tuple[float, ...],
         recipe: Recipe | None = None,
         prefer: Sequence[str] = (),
+        norms: tuple[str, ...] = (SOURCE,),
+        variants: Mapping[str, tuple[Source, Probe]] | None = None,
         quiet: bool = True,
     ) -> None:
         self.source, self.pictures, self.probe, self.bench = source, pictures, probe, bench
         self.plan, self.choice, self.folder, self.quiet = plan, choice, folder, quiet
         self.rates, self.recipe, self.prefer = rates, recipe or Recipe(), prefer
+        self.norms, self.variants = norms, variants or {}
         self.rounds: list[Round] = []
         self._limit = cache_size
-        self._stores: dict[tuple[str, bool], CutActivations] = {}
+        self._regrouped: tuple[str, ...] = ()
+        self._stores: dict[tuple[str, bool, Source], CutActivations] = {}
 
     @property
     def n_passed(self) -> int:
@@ -165,6 +132,10 @@ class FineTuning:
             f"{epochs} epochs, rate {way.rate:g}, layer decay {self.recipe.layer_decay:g}, views "
             f"{'cropped' if way.crops else 'of the whole picture'}"
         )
+        detail += TOLD[way.norm]
+        if self.recipe.batch_size != STEP:
+            detail += f", batches of {self.recipe.batch_size}"
+            detail += f", {self.recipe.accumulate} a step" if self.recipe.accumulate > 1 else ""
         name = f"fine-tuned from {way.cut} on" if way.cut else "fine-tuned, all of it"
         kind: Kind = "fine-tuned"
         if self.probe is None:
@@ -177,17 +148,19 @@ class FineTuning:
     def _choose(self) -> Way:
         """Return the cut and the kind of views that do best on the first fold, in few epochs, at the first rate.
 
-        Views are told apart above the highest cut, where training is cheap, and the cuts then with the better ones.
+        Views, and then ways of normalization, are told apart above the highest cut, where training is cheap, and the
+        cuts then with the better ones. Of the ways of normalization the first within a standard error of the best wins.
         Rates are not told apart here: a fast one needs more epochs to show what it gives.
         """
         first, *others = self.plan.cuts
-        way = Way(first, True, self.rates[0])
+        way = Way(first, True, self.rates[0], self.norms[0])
         if not others:
             return way
         way = self._best([way, dataclasses.replace(way, crops=False)])
+        way = self._best([dataclasses.replace(way, norm=norm) for norm in self.norms], simplest=True)
         return self._best([way, *(dataclasses.replace(way, cut=cut) for cut in others)])
 
-    def _best(self, ways: list[Way]) -> Way:
+    def _best(self, ways: list[Way], *, simplest: bool = False) -> Way:
         from headstart.training.path import select
 
         for way in ways:
@@ -195,7 +168,7 @@ class FineTuning:
                 self._probabilities(way, 0, self.plan.short)
         found = [found for way in ways for found in self.rounds if found.way == way]
         scores = np.array([one.macro_f1 for one in found])
-        losses = np.array([one.log_loss for one in found])
+        losses = np.arange(len(found), dtype=np.float64) if simplest else np.array([one.log_loss for one in found])
         return found[int(select(scores, losses, len(self.bench.folds[0][1])))].way
 
     def _probabilities(self, way: Way, fold: int, epochs: int) -> NDArray[np.float64]:
@@ -204,7 +177,7 @@ class FineTuning:
         from headstart.training.temperature import best_sharpness, sharpen
 
         train, test = self.bench.folds[fold]
-        path = self.folder / f"{_file_name(way, epochs)}-{fold}.npy"
+        path = self.folder / f"{file_name(way, epochs)}-{fold}.npy"
         if path.is_file():
             found: NDArray[np.float64] = np.load(path, allow_pickle=False)
         else:
@@ -218,14 +191,29 @@ class FineTuning:
         return found
 
     def _train(self, way: Way, rows: NDArray[np.int64], epochs: int, checkpoint: Path, what: str) -> nn.Module:
-        head = self.probe(rows) if self.probe else self._blank_head()
+        source, probe = self._variant(way)
+        head = probe(rows) if probe else self._blank_head()
         recipe = dataclasses.replace(self.recipe, epochs=epochs, rate=way.rate)
-        label = f"{self.source.name}: training {f'from {way.cut}' if way.cut else 'all'}, {what}"
+        label = f"{source.name}: training {f'from {way.cut}' if way.cut else 'all'}, {what}"
         with progress(label, epochs * len(rows), quiet=self.quiet) as advance:
             return fine_tune(
-                self._store(way), self.bench.y, rows, head, recipe, views=VIEWS, hold=self.probe is not None,
+                self._store(way), self.bench.y, rows, head, recipe, views=VIEWS,
+                hold=probe is not None and way.norm != BATCH, change=self._change(way, rows),
                 device=self.choice.device, seed=self.bench.seed, checkpoint=checkpoint, advance=advance,
             ).network  # fmt: skip
+
+    def _variant(self, way: Way) -> tuple[Source, Probe | None]:
+        return self.variants.get(way.norm, (self.source, self.probe))
+
+    def _change(self, way: Way, rows: NDArray[np.int64]) -> Callable[[nn.Module, nn.Module], None] | None:
+        if way.norm != GROUP:
+            return None
+        from headstart.pipeline.norm_ways import regroup_above
+
+        def change(network: nn.Module, top: nn.Module) -> None:
+            self._regrouped = regroup_above(network, top, self._store(way), rows, matched=self.probe is not None)
+
+        return change
 
     def _blank_head(self) -> Linear:
         from headstart.finetuning.top import classifier_of
@@ -236,34 +224,32 @@ class FineTuning:
     def _store(self, way: Way) -> CutActivations:
         from headstart.features.cut import CutActivations
 
-        if (way.cut, way.crops) not in self._stores:
-            self._stores[way.cut, way.crops] = CutActivations(
-                self.pictures, self.source, way.cut or None, self.choice, cache_size=self._limit, seed=self.bench.seed,
+        source, _ = self._variant(way)
+        if (way.cut, way.crops, source) not in self._stores:
+            self._stores[way.cut, way.crops, source] = CutActivations(
+                self.pictures, source, way.cut or None, self.choice, cache_size=self._limit, seed=self.bench.seed,
                 crops=way.crops,
             )  # fmt: skip
-        return self._stores[way.cut, way.crops]
+        return self._stores[way.cut, way.crops, source]
 
     def _make(self, way: Way, epochs: int, sharpness: float) -> Model:
         """Train on the whole development part; the temperature goes into the classifier's weights."""
         from headstart.features.graph import LAST
         from headstart.finetuning.top import classifier_of
         from headstart.pipeline.model import Model
+        from headstart.sources.norms import grouped
         from headstart.training import LogisticHead
 
         rows = np.arange(len(self.bench.y))
         network: Any = self._train(
-            way, rows, epochs, self.folder / f"{_file_name(way, epochs)}-all.ckpt", "all examples"
+            way, rows, epochs, self.folder / f"{file_name(way, epochs)}-all.ckpt", "all examples"
         )
         classifier = classifier_of(network)
         weight = classifier.weight.detach().numpy().astype(np.float64) * sharpness
         bias = classifier.bias.detach().numpy().astype(np.float64) * sharpness
-        source = as_source(network, self.source, "target", len(bias))
+        groups = grouped(network, self._regrouped) if way.norm == GROUP else ()
+        source = as_source(network, self._variant(way)[0], "target", len(bias), groups=groups)
         return Model(((source, (LAST,)),), LogisticHead.from_arrays({"weight": weight, "bias": bias}))
-
-
-def _file_name(way: Way, epochs: int) -> str:
-    cut = way.cut.replace(".", "_") or "whole"
-    return f"{cut}-{'crops' if way.crops else 'whole'}-{way.rate:g}-{epochs}"
 
 
 def _write_array(path: Path, array: NDArray[Any]) -> None:

@@ -150,7 +150,7 @@ def _taps(model: Model) -> tuple[Any, str]:
 
 
 def _append_head(graph: Any, feeds: str, arrays: Arrays) -> None:
-    """Append the nodes of the head: a linear layer, on kernel values if it has landmarks, and the softmax."""
+    """Append the nodes of the head: a linear layer, on kernel values or ranks if it has any, and the softmax."""
     from onnx import helper, numpy_helper
 
     def inner(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
@@ -167,6 +167,13 @@ def _append_head(graph: Any, feeds: str, arrays: Arrays) -> None:
         cross = inner("Gemm", [scaled, held["landmarks"], held["lengths"]], "cross", transB=1, alpha=-2.0)
         distance = inner("Relu", [inner("Add", [cross, length], "square")], "distance")
         feeds = inner("Exp", [inner("Neg", [distance], "exponent")], "kernel")
+    if "starts" in arrays:
+        axis, low, high = (HEAD + name for name in ("axis", "low", "high"))
+        numbers = {axis: np.array([2]), low: np.array(0, np.float32), high: np.array(1, np.float32)}
+        graph.initializer.extend(numpy_helper.from_array(number, name) for name, number in numbers.items())
+        apart = inner("Sub", [inner("Unsqueeze", [feeds, axis], "values"), held["starts"]], "apart")
+        inside = inner("Clip", [inner("Mul", [apart, held["slopes"]], "along"), low, high], "inside")
+        feeds = inner("ReduceSum", [inner("Mul", [inside, held["rises"]], "risen"), axis], "ranks", keepdims=0)
     logits = inner("Gemm", [feeds, held["weight"], held["bias"]], "logits", transB=1)
     graph.node.append(helper.make_node("Softmax", [logits], [PROBABILITIES], axis=1, name=PROBABILITIES))
     graph.initializer.extend(numpy_helper.from_array(array, held[name]) for name, array in arrays.items())

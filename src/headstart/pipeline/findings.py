@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from headstart.finetuning.probe import LayerProbe
     from headstart.finetuning.rule import TwoByTwo
     from headstart.imbalance import Balance, MetricChoice
+    from headstart.normalization import Audit
     from headstart.pipeline.bakeoff import BakeOff
     from headstart.pipeline.carried import Carried
     from headstart.pipeline.input_fit import InputFit
+    from headstart.pipeline.norming import Norming
     from headstart.scenario import Scenario
     from headstart.sources import Source
     from headstart.taskonomy import SeenAs
@@ -36,8 +38,9 @@ if TYPE_CHECKING:
 class Findings:
     """What a fit has found so far, in the order of the questions.
 
-    ``others`` are sources whose features may compete with those of ``source``, or go beside them; ``meta`` is what the
-    target looks like to the history.
+    ``others`` are sources whose features may compete with those of ``source``, or go beside them; ``norms`` the source
+    with its own statistics and with the target's, where the latter were asked for; ``meta`` is what the target looks
+    like to the history.
     """
 
     target: Target
@@ -48,6 +51,9 @@ class Findings:
     others: Sequence[Source] = ()
     ranking: Ranking | None = None
     input_fit: InputFit | None = None
+    audit: Audit | None = None
+    norming: Norming | None = None
+    norms: Mapping[str, Source] = dataclasses.field(default_factory=dict)
     seen: SeenAs | None = None
     validation: CrossValidation | None = None
     evaluation: Evaluation | None = None
@@ -70,9 +76,9 @@ class Findings:
     def answers(self) -> list[Answer]:
         """Return the answers found, in order."""
         found = (
-            self.profile, self.metric, self.ranking, self.input_fit, self.seen, self.validation, self.probe,
-            self.rule, self.warm, self.bakeoff, self.scenario, self.carried, self.verdict, self.balance,
-            self.evaluation, self.mistakes, self.issues,
+            self.profile, self.metric, self.ranking, self.input_fit, self.audit, self.norming, self.seen,
+            self.validation, self.probe, self.rule, self.warm, self.bakeoff, self.scenario, self.carried, self.verdict,
+            self.balance, self.evaluation, self.mistakes, self.issues,
         )  # fmt: skip
         return [answer for answer in found if answer is not None]
 

@@ -15,6 +15,8 @@ import numpy as np
 from headstart.pipeline.balancing import balanced_decisions, balanced_head
 from headstart.pipeline.carrying import carried_head
 from headstart.pipeline.findings import Findings
+from headstart.pipeline.norm_ways import check_modality, checked
+from headstart.pipeline.norming import norm_features
 from headstart.pipeline.past import remember_run
 from headstart.pipeline.plan import Plan, Settings, make_plan
 from headstart.pipeline.run import Run
@@ -58,6 +60,9 @@ def fit(
     balance: str = "none",
     trials: int | None = None,
     source_data: Any = None,
+    norm: str = "source",
+    batch_size: int = 32,
+    scaling: str = "standard",
     max_unreadable: float = 0.1,
     backend: str = "auto",
     device: str = "auto",
@@ -104,6 +109,16 @@ def fit(
     source_data : path, DataFrame, (X, y) or anything else that ``load_target`` takes, optional
         Labelled examples from another place, with classes of the same names, with ``strategy="linear"``. How they
         differ is diagnosed, what the differences allow is tried, and the best is taken if it gains anything.
+    norm : {"source", "frozen", "recalibrated", "group", "batch", "auto"}
+        What the normalization layers go by: the statistics of the source, in fine-tuning frozen (``"source"`` and
+        ``"frozen"`` are the same), those of these pictures, in fine-tuning frozen as well, and in fine-tuning alone
+        group normalization, or the statistics of each batch. ``"auto"`` compares them out of fold and leaves those of
+        the source only for what is measurably better.
+    batch_size : int
+        Pictures in a batch of fine-tuning. Gradients are added up to a step of 32 pictures, so 1 trains as well.
+    scaling : {"standard", "robust", "quantile"}
+        Of plain features, by the training rows of each fold: mean and standard deviation, median and interquartile
+        range, or ranks.
     max_unreadable : float
         Share of the pictures that may be unreadable.
     backend : {"auto", "openvino", "torch"}
@@ -138,6 +153,7 @@ def fit(
     from headstart.pipeline.model import Model
     from headstart.pipeline.seen import seen_by_source
     from headstart.sources import FITS
+    from headstart.training.scaling import checked_scaling
 
     if input_fit not in {"auto", *FITS}:
         raise HeadstartError(f"no input fit {input_fit!r}: choose auto, crop, squash or pad")
@@ -147,12 +163,17 @@ def fit(
         raise HeadstartError(f"no balance {balance!r}: choose auto, {', '.join(WAYS)}")
     if final and strategy != "linear":
         raise HeadstartError("final=True goes with strategy='linear' only: leave one of the two out")
+    if checked_scaling(scaling) != "standard" and balance != NONE:
+        raise HeadstartError(f"scaling={scaling!r} goes without balance only: leave one of the two out")
     if final and balance != NONE:
         raise HeadstartError("final=True goes without balance only: leave one of the two out")
     if trials is not None and trials < 1:
         raise HeadstartError(f"trials={trials}: give 1 or more")
-    if source_data is not None and (strategy != "linear" or final or balance != NONE):
-        raise HeadstartError("source_data goes with strategy='linear' alone, without balance and final: leave one out")
+    if source_data is not None and (strategy != "linear" or final or balance != NONE or scaling != "standard"):
+        raise HeadstartError(
+            "source_data goes with strategy='linear' alone, without balance, scaling and final: leave one out"
+        )
+    norm = checked(norm, batch_size, strategy=strategy)
     ours = team()
     if not ours.leads:
         quiet, tell = True, None
@@ -161,6 +182,7 @@ def fit(
         data, image=image, label=label, split=split, group=group, test_size=test_size, random_state=seed,
         max_unreadable=max_unreadable, quiet=quiet,
     )  # fmt: skip
+    check_modality(target, norm=norm, scaling=scaling)
     other = None
     if source_data is not None:
         other = load_target(
@@ -168,8 +190,9 @@ def fit(
         )
     settings = Settings(
         source=getattr(source, "name", str(source)), architecture=architecture, input_fit=input_fit, final=final,
-        seed=seed, strategy=strategy, budget=budget, balance=balance, trials=trials,
-        source_data=other.fingerprint if other else None, backend=backend, device=device,
+        seed=seed, strategy=strategy, budget=budget, balance=balance, norm=norm, batch_size=batch_size,
+        scaling=scaling, trials=trials, source_data=other.fingerprint if other else None, backend=backend,
+        device=device,
     )  # fmt: skip
     folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     sources = candidates(source, architecture) if target.pictures is not None else []
@@ -195,6 +218,7 @@ def fit(
     if sources:
         choose_source(found, sources, Choice(plan.engine["backend"], plan.device, "as planned"), tell, limit, quiet)
     X = _features(found, plan, tell, limit, quiet)
+    X = norm_features(found, X, Choice(plan.engine.get("backend", ""), plan.device, "as planned"), tell, limit, quiet)
     found.seen = seen_by_source(found, X)
     if found.seen is not None:
         tell(found.seen)
@@ -305,15 +329,16 @@ def _head(
     from headstart.evaluation import cross_validate
     from headstart.training import LogisticHead
 
-    target, seed = found.target, found.settings.seed
+    target, seed, scaling = found.target, found.settings.seed, found.settings.scaling
     development = target.rows("train", "val")
     y, groups = target.y, target.groups
     with found.timed("cross_validation"):
         found.validation = cross_validate(
-            X[development], y[development], groups[development], classes=target.classes, random_state=seed, quiet=quiet
-        )
+            X[development], y[development], groups[development], classes=target.classes, random_state=seed,
+            scaling=scaling, quiet=quiet,
+        )  # fmt: skip
     tell(found.validation)
-    head = LogisticHead(C=found.validation.C).fit(X[development], y[development])
+    head = LogisticHead(C=found.validation.C, scaling=scaling).fit(X[development], y[development])
     out_of_fold, expected = found.validation.probabilities, found.validation.estimate
     if other is not None:
         head = carried_head(found, other, X[development], found.validation.C, features, quiet=quiet)
@@ -334,7 +359,7 @@ def _head(
     _judge(found, probabilities, decisions, out_of_fold, expected, tell)
     if found.settings.final:
         everything = target.rows("train", "val", "test")
-        head = LogisticHead(C=found.validation.C).fit(X[everything], y[everything])
+        head = LogisticHead(C=found.validation.C, scaling=scaling).fit(X[everything], y[everything])
     return head, offsets
 
 

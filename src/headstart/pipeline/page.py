@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.pipeline.page_bakeoff import bakeoff_sections
 from headstart.pipeline.page_carried import carried_sections
+from headstart.pipeline.page_norm import norm_sections
 from headstart.report import (
     Block,
     ClassBars,
@@ -44,6 +45,12 @@ _NAMES = {
     "ece": ("calibration error", "how far stated probabilities are from what comes true; 0 is perfect"),
 }
 
+_SCALED = {
+    "standard": "standardized features",
+    "robust": "features less their median, over their interquartile range",
+    "quantile": "the ranks of features among the training rows",
+}
+
 
 def headline(found: Findings) -> str:
     """Return what the run found, in one sentence."""
@@ -69,6 +76,7 @@ def report_page(found: Findings, plan: Plan) -> str:
         sections.append(_source(found))
     if found.input_fit is not None:
         sections.append(_input_fit(found))
+    sections += norm_sections(found)
     if found.seen is not None:
         sections.append(answer_section(found.seen))
     if found.validation is not None:
@@ -134,6 +142,12 @@ def _command(plan: Plan) -> str:
         words += ["--balance", settings.balance]
     if settings.source_data is not None:
         words += ["--source-data", "OTHER"]
+    if settings.norm != "source":
+        words += ["--norm", settings.norm]
+    if settings.batch_size != 32:
+        words += ["--batch-size", str(settings.batch_size)]
+    if settings.scaling != "standard":
+        words += ["--scaling", settings.scaling]
     if settings.final:
         words.append("--final")
     return " ".join(shlex.quote(word) for word in words)
@@ -268,7 +282,7 @@ def _validation(found: Findings) -> Section:
     assert validation is not None
     frame = validation.to_frame()
     decision = Decision(
-        f"A multinomial logistic regression on standardized features, C = {validation.C:g}.",
+        f"A multinomial logistic regression on {_SCALED[found.settings.scaling]}, C = {validation.C:g}.",
         f"{validation.method_text()} Only the development part (training and validation) was used; groups and copies "
         f"were never torn apart. Uncorrected, the figure would be {validation.uncorrected:.3f}.",
         frame.drop(columns="chosen"),

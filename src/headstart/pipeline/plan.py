@@ -50,6 +50,12 @@ class Settings:
         ``"none"``, ``"auto"``, or a way to correct an imbalance; see ``headstart.imbalance.balance``.
     source_data : str or None
         Fingerprint of labelled examples from another place.
+    norm : str
+        ``"auto"``, or what the normalization layers go by; see ``headstart.fit``.
+    batch_size : int
+        Of fine-tuning.
+    scaling : {"standard", "robust", "quantile"}
+        Of plain features.
     backend, device : str
         Engine and device; ``"auto"`` chooses.
     trials : int or None
@@ -65,6 +71,9 @@ class Settings:
     budget: float | None = None
     balance: str = "none"
     source_data: str | None = None
+    norm: str = "source"
+    batch_size: int = 32
+    scaling: str = "standard"
     backend: str = "auto"
     device: str = "auto"
     trials: int | None = None

@@ -84,6 +84,7 @@ def described(model: Model, names: Mapping[str, str]) -> dict[str, Any]:
             "architecture": source.card.architecture,
             "preprocessing": source.preprocessing.to_dict(),
             "taps": taps,
+            "groups": source.groups,
             "card": source.card.to_dict(),
             "prefix": network_prefix(name) if number else "",
         }

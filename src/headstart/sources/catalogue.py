@@ -222,9 +222,10 @@ def run_parts(folder: Path) -> tuple[tuple[Source, tuple[str, ...]], ...]:
 def _run_part(folder: Path, run: Mapping[str, Any], part: Mapping[str, Any]) -> tuple[Source, tuple[str, ...]]:
     path, model, card = (folder / "model.safetensors").resolve(), run["model"], Card(**part["card"])
     preprocessing, taps = Preprocessing.from_dict(part["preprocessing"]), tuple(part["taps"])
+    groups = tuple((name, number) for name, number in part.get("groups", ()))
     if part["prefix"]:
-        build = functools.partial(_stored, path, part["prefix"], card)
-        return Source(part["source"], card, preprocessing, build=build), taps
+        build = functools.partial(_stored, path, part["prefix"], card, groups)
+        return Source(part["source"], card, preprocessing, build=build, groups=groups), taps
     card = dataclasses.replace(
         card,
         trained_on=f"{run['data']['name']} (head; trunk: {card.trained_on})",
@@ -232,14 +233,16 @@ def _run_part(folder: Path, run: Mapping[str, Any], part: Mapping[str, Any]) -> 
         accuracy=None,
         reference=str(folder),
     )
-    return Source(str(folder), card, preprocessing, path), taps
+    return Source(str(folder), card, preprocessing, path, groups=groups), taps
 
 
-def _stored(path: Path, prefix: str, card: Card) -> nn.Module:
+def _stored(path: Path, prefix: str, card: Card, groups: tuple[tuple[str, int], ...]) -> nn.Module:
     """Return a network whose tensors stand in a run's file under ``prefix``."""
     from safetensors import safe_open
 
-    network = create(card.architecture, n_classes=card.n_classes)
+    from headstart.sources.norms import regroup
+
+    network = regroup(create(card.architecture, n_classes=card.n_classes), groups)
     with safe_open(path, framework="pt") as stored:
         names = [key for key in stored.keys() if key.startswith(prefix)]  # noqa: SIM118
         tensors = {key.removeprefix(prefix): stored.get_tensor(key) for key in names}

@@ -34,6 +34,11 @@ class Source:
         The file of its weights; ``None`` for random weights or a network that was handed over.
     seed : int
         Seed of random weights; unused where there is a file.
+    statistics : Path or None
+        A file of running statistics that take the place of those among the weights
+        (``headstart.normalization.recalibrate_source``).
+    groups : tuple of (str, int)
+        Batch normalizations that are group normalizations here, and of how many groups.
     """
 
     name: str
@@ -42,12 +47,16 @@ class Source:
     weights: Path | None = None
     seed: int = 0
     build: Callable[[], nn.Module] | None = dataclasses.field(default=None, repr=False, compare=False)
+    statistics: Path | None = None
+    groups: tuple[tuple[str, int], ...] = ()
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 over architecture and weights: same fingerprint, same function of the input tensor."""
         if self.weights is not None:
             content = file_digest(self.weights)
+            if self.statistics is not None:
+                content += file_digest(self.statistics)
         else:
             digest = hashlib.sha256()
             for name, tensor in self.network().state_dict().items():
@@ -68,9 +77,22 @@ class Source:
             network = self.build()
         else:
             network = create(self.card.architecture, n_classes=self.card.n_classes, seed=self.seed)
+            if self.groups:
+                from headstart.sources.norms import regroup
+
+                regroup(network, self.groups)
             if self.weights is not None:
                 load_into(network, read_state_dict(self.weights), origin=repr(str(self.weights)))
+        if self.statistics is not None:
+            from headstart.sources.norms import load_statistics
+
+            load_statistics(network, self.statistics)
         return network.eval()
+
+    @property
+    def as_trained(self) -> Source:
+        """The same with the running statistics that stand among its weights."""
+        return self if self.statistics is None else dataclasses.replace(self, statistics=None)
 
     @property
     def on_disk(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import RobustScaler, StandardScaler
 
 Floats = NDArray[np.float64]
 
@@ -36,18 +36,20 @@ class Design:
     basis: Floats | None
 
     @classmethod
-    def of(cls, X: NDArray[Any], sample_weight: Floats | None = None) -> Design:
+    def of(cls, X: NDArray[Any], sample_weight: Floats | None = None, *, robust: bool = False) -> Design:
         """Standardize ``X`` (n, d) by its own (weighted) mean and standard deviation, and rotate it if n < d.
 
-        Means and deviations are computed in float64; ``rows`` have the precision of ``X``.
+        With ``robust`` its median and its interquartile range take their place, and there are no weights. Means and
+        deviations are computed in float64; ``rows`` have the precision of ``X``.
         """
-        scaler = StandardScaler().fit(X, sample_weight=sample_weight)
+        scaler: Any = RobustScaler().fit(X) if robust else StandardScaler().fit(X, sample_weight=sample_weight)
+        centre = scaler.center_ if robust else scaler.mean_
         rows = scaler.transform(X)
         basis = None
         if rows.shape[0] < rows.shape[1]:
             rows, basis = _rotate(rows.astype(np.float64))
             rows = rows.astype(X.dtype)
-        return cls(rows, scaler.mean_, scaler.scale_, basis)
+        return cls(rows, centre, scaler.scale_, basis)
 
     def original(self, coefficients: NDArray[Any], intercepts: NDArray[Any]) -> tuple[Floats, Floats]:
         """Return coefficients (m, d) and intercepts (m,) for unscaled features from those for ``rows``."""

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from headstart.results import DataError
 from headstart.training.design import Design
+from headstart.training.scaling import Ranks, checked_scaling
 
 
 class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -72,6 +73,10 @@ class LogisticHead(Head):
         L-BFGS stops where no component of the gradient of the mean loss is larger.
     class_weight : dict or "balanced", optional
         Weights of the classes, multiplied by ``sample_weight``.
+    scaling : {"standard", "robust", "quantile"}
+        What features are scaled by: mean and standard deviation, median and interquartile range, or their ranks in the
+        training rows (:class:`headstart.training.scaling.Ranks`), which are then standardized. The latter two take no
+        sample weights.
     random_state : int, optional
         For scikit-learn's conventions only: nothing here is random.
 
@@ -79,7 +84,9 @@ class LogisticHead(Head):
     ----------
     classes_ : ndarray of shape (k,)
     coef_ : ndarray of float64, shape (k, d), with two classes (1, d)
-        In the scale of the features given to ``fit``.
+        In the scale of the features given to ``fit``, or of their ranks.
+    ranks_ : Ranks or None
+        Of the training rows, where features are scaled by them.
     intercept_ : ndarray of float64, shape (k,), with two classes (1,)
     n_iter_ : int
         Iterations used.
@@ -101,12 +108,14 @@ class LogisticHead(Head):
         max_iter: int = 2000,
         tol: float = 1e-6,
         class_weight: Mapping[Any, float] | str | None = None,
+        scaling: str = "standard",
         random_state: int | None = None,
     ) -> None:
         self.C = C
         self.max_iter = max_iter
         self.tol = tol
         self.class_weight = class_weight
+        self.scaling = scaling
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> LogisticHead:
@@ -124,8 +133,10 @@ class LogisticHead(Head):
         Raises
         ------
         DataError
-            If there is one class only.
+            If there is one class only, no such scaling, or weights for one that takes none.
         """
+        if checked_scaling(self.scaling) != "standard" and sample_weight is not None:
+            raise DataError(f"scaling={self.scaling!r} takes no sample weights: leave one of the two out")
         features, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, features)
@@ -137,7 +148,9 @@ class LogisticHead(Head):
             raise DataError(f"all labels are of one class, {self.classes_.tolist()}: a classifier needs at least two")
         model = LogisticRegression(C=self.C, tol=self.tol, max_iter=self.max_iter, class_weight=self.class_weight)
         with threadpool_limits(1, user_api="blas"):  # products this narrow lose more than they gain by threads
-            design = Design.of(features, weight)
+            self.ranks_ = Ranks.of(features) if self.scaling == "quantile" else None
+            features = self.ranks_.transform(features) if self.ranks_ else features
+            design = Design.of(features, weight, robust=self.scaling == "robust")
             model.fit(design.rows, labels, sample_weight=weight)
         self.coef_, self.intercept_ = design.original(model.coef_, model.intercept_)
         self.n_iter_ = int(model.n_iter_.max())
@@ -147,8 +160,14 @@ class LogisticHead(Head):
         """Return the log-odds (n,) of the second of two classes, or the scores (n, k) of more."""
         check_is_fitted(self)
         features = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
+        features = self.ranks_.transform(features) if self.ranks_ else features
         scores = features @ self.coef_.T + self.intercept_
         return np.asarray(scores[:, 0] if len(self.classes_) == 2 else scores)
+
+    def to_arrays(self) -> dict[str, NDArray[np.float64]]:
+        """Return what ``Head.to_arrays`` does, and the arrays of the ranks that ``X`` then are, if there are any."""
+        arrays = super().to_arrays()
+        return {**arrays, **self.ranks_.to_arrays()} if self.ranks_ else arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], classes: ArrayLike | None = None) -> LogisticHead:
@@ -160,7 +179,9 @@ class LogisticHead(Head):
                 f"weight {weight.shape}, bias {bias.shape} and {len(labels)} classes do not fit: "
                 "give (k, d), (k,) and k of them, k at least 2"
             )
-        head = cls()
+        ranks = Ranks.from_arrays(arrays)
+        head = cls(scaling="quantile" if ranks else "standard")
+        head.ranks_ = ranks
         head.classes_, head.n_features_in_ = labels, weight.shape[1]
         two = len(labels) == 2
         head.coef_ = weight[1:] - weight[:1] if two else weight

@@ -18,6 +18,7 @@ from headstart.metrics.scores import COUNTED, RANKED, weighted_scores
 from headstart.results import DataError
 from headstart.training.design import Design
 from headstart.training.head import probabilities
+from headstart.training.scaling import Ranks, checked_scaling
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -38,6 +39,7 @@ def logistic_path(
     *,
     n_classes: int,
     max_iter: int = 1000,
+    scaling: str = "standard",
     advance: Callable[[int], None] | None = None,
 ) -> Iterator[list[Floats]]:
     """Yield, for each C in ascending order, the probabilities of each fold's test rows.
@@ -61,6 +63,8 @@ def logistic_path(
         Number of columns of the probabilities.
     max_iter : int
         Most iterations of a step; the tolerance is 1e-4, which is enough to choose.
+    scaling : {"standard", "robust", "quantile"}
+        As for :class:`headstart.training.LogisticHead`, by each fold's training rows.
     advance : callable, optional
         Called with 1 after each fit.
 
@@ -72,8 +76,9 @@ def logistic_path(
     if features.dtype not in (np.float32, np.float64):
         features = features.astype(np.float64)
     grid = checked_grid(Cs)
+    checked_scaling(scaling)
     keep = sum(len(train) * min(len(train), features.shape[1]) for train, _ in folds) * features.itemsize <= _KEPT
-    fits = [_Fit(features, np.asarray(y), train, test, n_classes, max_iter, keep) for train, test in folds]
+    fits = [_Fit(features, np.asarray(y), train, test, n_classes, max_iter, keep, scaling) for train, test in folds]
     with ThreadPoolExecutor(min(len(fits), os.cpu_count() or 1)) as pool:
         for C in grid:
             with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
@@ -90,10 +95,20 @@ class _Fit:
     """One fold on its way along the path."""
 
     def __init__(
-        self, X: NDArray[Any], y: Rows, train: Rows, test: Rows, n_classes: int, max_iter: int, keep: bool
+        self,
+        X: NDArray[Any],
+        y: Rows,
+        train: Rows,
+        test: Rows,
+        n_classes: int,
+        max_iter: int,
+        keep: bool,
+        scaling: str = "standard",
     ) -> None:
         self.X, self.labels, self.train, self.test = X, y[train], train, test
-        self.n_classes, self.keep = n_classes, keep
+        self.n_classes, self.keep, self.scaling = n_classes, keep, scaling
+        self.ranks = Ranks.of(X[train]) if scaling == "quantile" else None
+        self.ranked = self.ranks.transform(X[test]) if self.ranks else None
         self.present = np.unique(self.labels)
         self.model = LogisticRegression(tol=_TOL, max_iter=max_iter, warm_start=True)
         self.design: Design | None = None
@@ -104,14 +119,18 @@ class _Fit:
         if len(self.present) == 1:
             found[:, self.present] = 1.0
             return found
-        design = self.design or Design.of(self.X[self.train])
+        design = self.design or Design.of(self._learned(), robust=self.scaling == "robust")
         self.design = design if self.keep else None
         self.model.C = C
         self.model.fit(design.rows, self.labels)
         weight, bias = design.original(self.model.coef_, self.model.intercept_)
-        scores = self.X[self.test] @ weight.T + bias
+        scores = (self.X[self.test] if self.ranked is None else self.ranked) @ weight.T + bias
         found[:, self.present] = probabilities(scores[:, 0] if len(self.present) == 2 else scores)
         return found
+
+    def _learned(self) -> NDArray[Any]:
+        rows = self.X[self.train]
+        return self.ranks.transform(rows) if self.ranks else rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,13 +169,14 @@ def choose(
     *,
     n_classes: int,
     metric: str = "macro_f1",
+    scaling: str = "standard",
     advance: Callable[[int], None] | None = None,
 ) -> Choice:
     """Choose C by out-of-fold predictions, as :func:`select` does.
 
     Parameters
     ----------
-    X, y, folds, Cs, n_classes, advance
+    X, y, folds, Cs, n_classes, scaling, advance
         As for :func:`logistic_path`; the test sides of the folds are disjoint.
     metric : str
         macro_f1, balanced_accuracy, accuracy, roc_auc or pr_auc.
@@ -170,7 +190,7 @@ def choose(
     rows = np.concatenate([test for _, test in folds])
     tables: list[Floats] = []
     trace = Trace(len(rows))
-    for found in logistic_path(X, codes, folds, Cs, n_classes=n_classes, advance=advance):
+    for found in logistic_path(X, codes, folds, Cs, n_classes=n_classes, scaling=scaling, advance=advance):
         pooled = np.concatenate(found)
         trace.add(*rate(codes[rows], pooled, metric))
         tables.append(np.full((len(codes), n_classes), np.nan))

@@ -73,9 +73,9 @@ def task2vec(
 
     from headstart.features.activations import compute
     from headstart.features.preprocess import prepare, shorter_side
-    from headstart.finetuning.statistics import hold_statistics
     from headstart.finetuning.top import Top, classifier_of, with_head
     from headstart.training import LogisticHead
+    from headstart.training.frozen import freeze_statistics
     from headstart.transferability.score import checked_labels
 
     codes = checked_labels(labels).codes
@@ -84,7 +84,7 @@ def task2vec(
     if len(pictures) != len(codes):
         raise DataError(f"there are {len(pictures):,} pictures and {len(codes):,} labels: give one for each")
     arrays = LogisticHead().fit(X, codes).to_arrays()
-    network = hold_statistics(with_head(source.network(), arrays["weight"], arrays["bias"]))
+    network = freeze_statistics(with_head(source.network(), arrays["weight"], arrays["bias"]))
     weights = filters(network, classifier_of(network))
     top = Top(network, None, source.preprocessing).to(device).eval()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from headstart.finetuning.freezing import stay_in_evaluation
 from headstart.results import HeadstartWarning
 
 if TYPE_CHECKING:
@@ -89,6 +88,13 @@ def unfreeze_statistics(model: nn.Module) -> nn.Module:
             delattr(module, _MARK)
             module.training = model.training
     return model
+
+
+def stay_in_evaluation(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+    """Turn a module back to evaluation before it runs: a forward pre-hook."""
+    # A function of this module, not a closure: copies and pickles of a network keep it.
+    if module.training:
+        module.training = False
 
 
 def statistics_frozen(module: nn.Module) -> bool:

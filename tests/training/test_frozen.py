@@ -11,9 +11,9 @@ from timm.layers import BatchNormAct2d
 from torch import nn
 
 from headstart.finetuning import freeze, unfreeze
-from headstart.normalization.freeze import freeze_statistics, statistics_frozen, unfreeze_statistics
 from headstart.normalization.sync import SyncBatchNorm
 from headstart.results import HeadstartWarning
+from headstart.training.frozen import freeze_statistics, statistics_frozen, unfreeze_statistics
 
 KINDS = [
     (nn.BatchNorm1d(3), (4, 3)),
