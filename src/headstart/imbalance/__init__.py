@@ -4,6 +4,7 @@ from headstart.imbalance.balance import balance, fit_balanced
 from headstart.imbalance.balanced import Balance, Way
 from headstart.imbalance.cost import bayes_decision, parse_cost
 from headstart.imbalance.damage import Damage, measured_damage
+from headstart.imbalance.deployed import Deployment, deployed, parse_prevalence
 from headstart.imbalance.guard import Correction, Corrections, check_corrections
 from headstart.imbalance.loss_names import LOSSES, make_loss
 from headstart.imbalance.metric import MetricChoice, choose_metric
@@ -22,6 +23,7 @@ __all__ = [
     "Correction",
     "Corrections",
     "Damage",
+    "Deployment",
     "EstimatedPrior",
     "MetricChoice",
     "ResampledClassifier",
@@ -34,12 +36,14 @@ __all__ = [
     "choose_metric",
     "class_weights",
     "decide",
+    "deployed",
     "effective_number",
     "estimate_prior",
     "fit_balanced",
     "make_loss",
     "measured_damage",
     "parse_cost",
+    "parse_prevalence",
     "prior_correction",
     "resampled_folds",
     "sample_weights",
