@@ -10,7 +10,8 @@ from sklearn.metrics import f1_score
 
 from headstart.imbalance import balance, choose_metric, decide, fit_balanced
 from headstart.imbalance._counted import Objective
-from headstart.imbalance.balance import WAYS, decided, refitted
+from headstart.imbalance.balance import WAYS, decided, moved, refitted
+from headstart.imbalance.offsets import best_offsets
 from headstart.results import DataError
 from headstart.training import LogisticHead
 
@@ -40,7 +41,7 @@ def compared(X, y, **options):
 
 def test_a_long_tail_is_corrected_and_the_gain_holds_on_new_rows():
     shares = np.array([0.8, 0.14, 0.04, 0.02])
-    X, y = world(3000, shares, 0, spread=0.6)
+    X, y = world(1500, shares, 0, spread=0.6)
     found = compared(X, y)
     assert found.metric == "f1_macro" and found.taken != "none" and found[found.taken].gain.low > 0
     assert [way.name for way in found.ways] == list(WAYS)
@@ -69,7 +70,12 @@ def test_noise_stays_noise_by_every_way():
         folds = folds_of(400)
         plain = refitted(X, y, folds, "none", 2, C=1.0)
         tried = [*decided(y, plain.probabilities, folds, Objective.of("f1", 1, 2))]
-        tried += [refitted(X, y, folds, way, 2, C=1.0) for way in WAYS[3:]]
+        weighted = refitted(X, y, folds, "class-weights", 2, C=1.0)
+        tried += [
+            weighted,
+            moved("weights-then-thresholds", y, weighted.probabilities, folds, Objective.of("f1", 1, 2)),
+        ]
+        tried += [refitted(X, y, folds, way, 2, C=1.0) for way in WAYS[5:]]
         for one in tried:
             recalls[one.name].append(np.mean([(one.decisions[y == code] == code).mean() for code in (0, 1)]))
     for way, found in recalls.items():
@@ -79,7 +85,7 @@ def test_noise_stays_noise_by_every_way():
 def test_the_gain_to_expect_pays_for_the_choice():
     """Where the label is decided by a coin, the best of six ways looks better than it is; what is expected does not."""
     best, expected = [], []
-    for seed in range(12):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         X, y = rng.normal(size=(300, 5)), (rng.random(300) < 0.35).astype(int)
         plain = refitted(X, y, folds_of(300), "none", 2, C=1.0).probabilities
@@ -138,8 +144,52 @@ def test_a_class_that_a_fold_lacks_is_predicted_with_probability_zero():
         assert (found.probabilities[test, 2] == 0).all() and np.allclose(found.probabilities.sum(axis=1), 1)
 
 
-def test_where_the_most_probable_class_is_the_best_answer_nothing_is_done():
-    X, y = world(3000, np.array([0.97, 0.03]), 0, spread=1.5)
+def test_where_the_most_probable_class_is_the_best_answer_thresholds_stay_near_it():
+    X, y = world(1500, np.array([0.97, 0.03]), 0, spread=1.5)
     found = compared(X, y)
-    assert found.taken == "none" and found["logit-adjustment"].gain.high < 0 and found["class-weights"].gain.high < 0
-    assert "does not get measurably further" in found.headline()
+    assert found["logit-adjustment"].gain.high < 0 and found["class-weights"].gain.high < 0
+    assert found.taken in ("none", "thresholds") and found[found.taken].gain.high > 0 > found[found.taken].gain.low
+    assert found.headline().startswith("No")
+
+
+@pytest.mark.parametrize(("better", "taken"), [(0, "thresholds"), (2, "thresholds"), (60, "class-weights")])
+def test_thresholds_are_left_only_for_what_is_better_beyond_doubt(better, taken):
+    """A way that is right where thresholds are wrong, on so many rows."""
+    X, y = world(600, np.array([0.8, 0.2]), 4, spread=0.5)
+    folds = folds_of(600)
+    plain = refitted(X, y, folds, "none", 2, C=1.0)
+    objective = Objective.of("f1", 1, 2)
+    thresholds = decided(y, plain.probabilities, folds, objective)[2].decisions
+    wrong = np.flatnonzero(thresholds != y)
+
+    def refit(way):
+        decisions = thresholds.copy()
+        if way == "class-weights":
+            decisions[wrong[:better]] = y[wrong[:better]]
+        return dataclasses.replace(plain, name=way, decisions=decisions)
+
+    found = balance(y, plain.probabilities, folds, choose_metric(y), np.arange(600), classes=["0", "1"], refit=refit)
+    assert len(wrong) > 60 and found.taken == taken
+    assert (found["class-weights"].score.value > found["thresholds"].score.value) == (better > 0)
+
+
+def test_thresholds_after_weights_are_tuned_on_what_the_weighted_head_says():
+    X, y = world(800, np.array([0.9, 0.1]), 6)
+    found, folds = compared(X, y, way="weights-then-thresholds"), folds_of(800)
+    weighted = refitted(X, y, folds, "class-weights", 2, C=1.0)
+    assert (found.probabilities == weighted.probabilities).all() and found["class-weights"] is not None
+    objective = Objective.of(found.metric, 1, 2)
+    assert np.allclose(found.offsets, best_offsets(y, weighted.probabilities, objective))
+    best = max(f1_score(y, weighted.probabilities[:, 1] >= at) for at in np.unique(weighted.probabilities[:, 1]))
+    assert f1_score(y, decide(weighted.probabilities, found.offsets)) == pytest.approx(best)
+    assert f1_score(y, found.decisions) <= best
+
+
+def test_over_sampling_is_weights_by_another_name():
+    """Nine copies of each rare row: 1,800 rows of weight 1 in place of 1,000 whose weights add up to 1,000."""
+    X, y = world(3000, np.array([0.8, 0.2]), 7)
+    rows = np.concatenate([np.flatnonzero(y == 0)[:900], np.flatnonzero(y == 1)[:100]])
+    copies = fit_balanced(X[rows], y[rows], "over-sampling", 2, C=1.0)
+    weights = fit_balanced(X[rows], y[rows], "class-weights", 2, C=1.8)
+    assert copies[1] == pytest.approx(weights[1], abs=1e-9)
+    assert np.abs(copies[0].predict_proba(X) - weights[0].predict_proba(X)).max() < 1e-3

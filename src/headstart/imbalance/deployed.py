@@ -245,7 +245,11 @@ def parse_prevalence(text: str | float, classes: Sequence[str], positive: str | 
     left, others = 1 - sum(shares.values()), [name for name in names if name not in shares]
     if left < -1e-9 or (not others and left > 1e-6):
         raise DataError(f"prevalence {known!r} adds up to {sum(shares.values()):g}: let all classes add up to 1")
-    return np.array([shares.get(name, max(left, 0.0) / max(len(others), 1)) for name in names])
+    found = np.array([shares.get(name, max(left, 0.0) / max(len(others), 1)) for name in names])
+    if (found <= 0).any():
+        never = names[int(found.argmin())]
+        raise DataError(f"prevalence {known!r} leaves {never!r} no share: leave its examples out of the data instead")
+    return found
 
 
 def _number(text: str) -> float | None:

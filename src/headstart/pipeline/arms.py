@@ -13,6 +13,7 @@ import numpy as np
 
 from headstart.features.graph import LAST
 from headstart.finetuning.pace import LADDER, Pace, Schedule, measure_pace, schedule
+from headstart.imbalance.networks import PLAIN, NetworkCorrection
 from headstart.pipeline.candidates import Bench, Candidate, frozen, handmade
 from headstart.pipeline.dear import VIEWS, FineTuning, Linear
 from headstart.results.cache import cache_folder
@@ -57,6 +58,8 @@ class Arms:
         Where the work is kept until the run is finished.
     cache_size : int
         Bytes that the activation cache may take.
+    correction : NetworkCorrection
+        Loss and batches that networks are trained with.
     quiet : bool
     """
 
@@ -68,6 +71,7 @@ class Arms:
     choice: Choice
     folder: Path
     cache_size: int
+    correction: NetworkCorrection = PLAIN
     quiet: bool = True
 
     def frozen(self, best_tap: str) -> list[Candidate]:
@@ -118,7 +122,10 @@ class Arms:
     def _common(self, name: str = "tuning") -> dict[str, Any]:
         from headstart.training.loop import Recipe
 
-        common = {"folder": self.folder / name, "cache_size": self.cache_size, "quiet": self.quiet}
+        common = {
+            "folder": self.folder / name, "cache_size": self.cache_size, "correction": self.correction,
+            "quiet": self.quiet,
+        }  # fmt: skip
         if name == "scratch":
             return {**common, "rates": (_SCRATCH_RATE,), "recipe": Recipe(head_rate=_SCRATCH_RATE, layer_decay=1.0)}
         return {**common, "rates": _RATES}

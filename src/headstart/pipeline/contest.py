@@ -13,6 +13,7 @@ from headstart.pipeline.arms import Arms
 from headstart.pipeline.bakeoff import both, correct, decide
 from headstart.pipeline.blend import blends
 from headstart.pipeline.candidates import Bench, Candidate
+from headstart.pipeline.deploying import checked_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,7 +72,8 @@ def contest(
     tell(found.probe)
     found.rule = place(len(bench.y), bench.n_classes, found.probe.similarity.overall)
     tell(found.rule)
-    arms = Arms(pictures, source, features, sources, bench, choice, folder, cache_size, quiet)
+    correction = checked_network(found, features[source.name][LAST])
+    arms = Arms(pictures, source, features, sources, bench, choice, folder, cache_size, correction, quiet)
     with found.timed("frozen"):
         candidates = arms.frozen(found.probe.best)
     rounds: list[dict[str, Any]] = []

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import softmax
 
 from headstart.finetuning.finetune import Views, as_source, fine_tune, predict
 from headstart.finetuning.pace import Schedule
+from headstart.imbalance.networks import PLAIN, NetworkCorrection
 from headstart.pipeline.candidates import Bench, Candidate, Kind
 from headstart.results.files import write_bytes
 from headstart.results.terminal import progress
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from headstart.sources import Source
 
 VIEWS = Views(n_views=4, refresh=0.25)
+_TINY = float(np.finfo(np.float64).tiny)
 Linear = tuple["NDArray[np.floating]", "NDArray[np.floating]"]
 Probe = Callable[["NDArray[np.int64]"], Linear]
 
@@ -98,6 +101,8 @@ class FineTuning:
         schedule says.
     recipe : Recipe
         The rest; its epochs are the schedule's.
+    correction : NetworkCorrection
+        Loss and batches. Whatever shares they train for, probabilities are moved back to those of the data.
     quiet : bool
     """
 
@@ -114,11 +119,12 @@ class FineTuning:
         cache_size: int,
         rates: tuple[float, ...],
         recipe: Recipe | None = None,
+        correction: NetworkCorrection = PLAIN,
         quiet: bool = True,
     ) -> None:
         self.source, self.pictures, self.probe, self.bench = source, pictures, probe, bench
         self.plan, self.choice, self.folder, self.quiet = plan, choice, folder, quiet
-        self.rates, self.recipe = rates, recipe or Recipe()
+        self.rates, self.recipe, self.correction = rates, recipe or Recipe(), correction
         self.rounds: list[Round] = []
         self._limit = cache_size
         self._stores: dict[tuple[str, bool], CutActivations] = {}
@@ -153,6 +159,7 @@ class FineTuning:
         detail = (
             f"{epochs} epochs, rate {way.rate:g}, layer decay {self.recipe.layer_decay:g}, views "
             f"{'cropped' if way.crops else 'of the whole picture'}"
+            f"{', ' * (not self.correction.is_plain)}{self.correction.text}"
         )
         name = f"fine-tuned from {way.cut} on" if way.cut else "fine-tuned, all of it"
         kind: Kind = "fine-tuned"
@@ -199,6 +206,8 @@ class FineTuning:
         else:
             network = self._train(way, train, epochs, path.with_suffix(".ckpt"), f"fold {fold + 1}")
             found = predict(network, self._store(way), test, device=self.choice.device)
+            if not self.correction.is_plain:
+                found = softmax(np.log(np.maximum(found, _TINY)) + self._shift(train), axis=1)
             _write_array(path, found)
         y = self.bench.y[test]
         score = scores(y, sharpen(found, best_sharpness(found, y)))
@@ -208,12 +217,22 @@ class FineTuning:
     def _train(self, way: Way, rows: NDArray[np.int64], epochs: int, checkpoint: Path, what: str) -> nn.Module:
         head = self.probe(rows) if self.probe else self._blank_head()
         recipe = dataclasses.replace(self.recipe, epochs=epochs, rate=way.rate)
+        y, correction = self.bench.y, self.correction
         label = f"{self.source.name}: training {f'from {way.cut}' if way.cut else 'all'}, {what}"
         with progress(label, epochs * len(rows), quiet=self.quiet) as advance:
             return fine_tune(
-                self._store(way), self.bench.y, rows, head, recipe, views=VIEWS, hold=self.probe is not None,
+                self._store(way), y, rows, head, recipe, views=VIEWS, hold=self.probe is not None,
                 device=self.choice.device, seed=self.bench.seed, checkpoint=checkpoint, advance=advance,
+                loss=correction.make_loss(self._counts(rows), epochs, recipe.label_smoothing),
+                sampler=correction.make_sampler(y[rows], recipe.batch_size, epochs, self.bench.seed),
             ).network  # fmt: skip
+
+    def _counts(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.bincount(self.bench.y[rows], minlength=self.bench.n_classes)
+
+    def _shift(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what moves logits (k,) of a network trained on these rows to the shares of the data."""
+        return self.correction.shift(self._counts(rows))
 
     def _blank_head(self) -> Linear:
         from headstart.finetuning.top import classifier_of
@@ -244,7 +263,7 @@ class FineTuning:
         )
         classifier = classifier_of(network)
         weight = classifier.weight.detach().numpy().astype(np.float64) * sharpness
-        bias = classifier.bias.detach().numpy().astype(np.float64) * sharpness
+        bias = (classifier.bias.detach().numpy().astype(np.float64) + self._shift(rows)) * sharpness
         source = as_source(network, self.source, "target", len(bias))
         return Model(((source, (LAST,)),), LogisticHead.from_arrays({"weight": weight, "bias": bias}))
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from headstart.data import Target
     from headstart.data.profile import Profile
-    from headstart.evaluation import CrossValidation, Evaluation, LabelIssues, Mistakes
+    from headstart.evaluation import Calibrating, CrossValidation, Evaluation, LabelIssues, Mistakes
     from headstart.evaluation.verdict import TransferVerdict
     from headstart.finetuning.probe import LayerProbe
     from headstart.finetuning.rule import TwoByTwo
-    from headstart.imbalance import Balance, MetricChoice
+    from headstart.imbalance import Balance, Deployment, MetricChoice
     from headstart.pipeline.bakeoff import BakeOff
     from headstart.pipeline.input_fit import InputFit
     from headstart.sources import Source
@@ -53,7 +53,9 @@ class Findings:
     rule: TwoByTwo | None = None
     bakeoff: BakeOff | None = None
     verdict: TransferVerdict | None = None
+    calibrating: Calibrating | None = None
     balance: Balance | None = None
+    deployment: Deployment | None = None
     plain: NDArray[np.float64] | None = None
     probabilities: NDArray[np.float64] | None = None
     decisions: NDArray[np.int64] | None = None
@@ -63,7 +65,8 @@ class Findings:
         """Return the answers found, in order."""
         found = (
             self.profile, self.metric, self.ranking, self.input_fit, self.seen, self.validation, self.probe,
-            self.rule, self.bakeoff, self.verdict, self.balance, self.evaluation, self.mistakes, self.issues,
+            self.rule, self.bakeoff, self.verdict, self.calibrating, self.balance, self.deployment, self.evaluation,
+            self.mistakes, self.issues,
         )  # fmt: skip
         return [answer for answer in found if answer is not None]
 

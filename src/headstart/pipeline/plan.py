@@ -48,6 +48,14 @@ class Settings:
         Minutes that training networks may take.
     balance : str
         ``"none"``, ``"auto"``, or a way to correct an imbalance; see ``headstart.imbalance.balance``.
+    calibration : str
+        ``"none"``, ``"auto"``, ``"temperature"`` or ``"isotonic"``; see ``headstart.evaluation.calibrate``.
+    cost : str, list of list of float or None
+        What mistakes cost, as ``headstart.imbalance.cost_matrix`` takes it.
+    prevalence : str or None
+        Shares of the classes where the model is used, as ``headstart.imbalance.parse_prevalence`` takes them.
+    loss, batches : str
+        What networks are trained with; see ``headstart.imbalance.network_correction``.
     backend, device : str
         Engine and device; ``"auto"`` chooses.
     """
@@ -60,6 +68,11 @@ class Settings:
     strategy: str = "linear"
     budget: float | None = None
     balance: str = "none"
+    calibration: str = "none"
+    cost: str | list[list[float]] | None = None
+    prevalence: str | None = None
+    loss: str = "cross-entropy"
+    batches: str = "natural"
     backend: str = "auto"
     device: str = "auto"
 

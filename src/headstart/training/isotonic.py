@@ -104,7 +104,7 @@ def fit_isotonic(y: ArrayLike, probabilities: ArrayLike) -> Isotonic:
     for code, column in enumerate(table.T):
         line = IsotonicRegression().fit(column, codes == code)
         lines.append(_apart(line.X_thresholds_, np.clip(line.y_thresholds_, least, 1 - least)))
-    longest = max(len(knots) for knots, _ in lines)
+    longest = max(2, *(len(knots) for knots, _ in lines))
     padded = [[np.pad(part, (0, longest - len(part)), mode="edge") for part in line] for line in lines]
     return Isotonic(np.stack([knots for knots, _ in padded]), np.stack([values for _, values in padded]))
 
