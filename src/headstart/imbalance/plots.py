@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headstart.imbalance.balanced import Balance
     from headstart.imbalance.metric import MetricChoice
 
+_POINTS = 400  # of a curve: a page with every threshold of a large target would be slow
 _SYMBOLS = ("circle", "diamond", "square")
 
 
@@ -128,7 +129,10 @@ def _line(x: list[float], y: list[float], name: str) -> Scatter:
 
 def _curve(figure: Figure, x: Floats, y: Floats, name: str, place: int, point: tuple[float, float]) -> None:
     colour = PALETTE[place]
-    figure.add_scatter(x=x, y=y, mode="lines", name=name, line={"color": colour, "width": 3 - place}, hoverinfo="skip")
+    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), _POINTS)).round().astype(np.int64))
+    figure.add_scatter(
+        x=x[kept], y=y[kept], mode="lines", name=name, line={"color": colour, "width": 3 - place}, hoverinfo="skip"
+    )
     figure.add_scatter(
         x=[point[0]], y=[point[1]], mode="markers", showlegend=False,
         marker={"size": 12, "symbol": _SYMBOLS[place], "color": colour},
