@@ -12,7 +12,7 @@ from headstart.evaluation import calibrate
 from headstart.results import DataError
 
 
-def sample(told, n=1500, seed=0):
+def sample(told, n=1000, seed=0):
     """Return labels of known probabilities, and what a model tells of them."""
     rng = np.random.default_rng(seed)
     p = expit(2.5 * rng.normal(size=n))

@@ -28,6 +28,7 @@ def test_the_cost_is_that_of_the_decisions_one_by_one():
     assert found.plain.value == pytest.approx(np.mean([cost[i, j] for i, j in zip(y, table.argmax(1), strict=True)]))
     assert found.saved.value == pytest.approx(found.plain.value - found.decided.value)
     assert ((table[:, 1] > found.threshold) == found.decisions).all()
+    assert "'1' is said from a probability of 0.294 on" in found.headline()  # (3 - 0.5) / (3 - 0.5 + 7 - 1)
     assert found.said == pytest.approx(np.bincount(said) / 500)
 
 

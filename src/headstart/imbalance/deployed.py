@@ -83,7 +83,9 @@ class Deployment(Answer):
         how = f"{what} {self.decided} instead of {self.plain}"
         where = "" if self.deployed == self.trained else ", at the shares of where it is used"
         if len(self.classes) == 2:
-            where += f"; {self.classes[1]!r} is said from a probability of {self.threshold:.3f} on"
+            rare = int(np.argmin(self.trained))
+            begin = self.threshold if rare == 1 else 1 - self.threshold
+            where += f"; {self.classes[rare]!r} is said from a probability of {begin:.3f} on"
         if self.saved.low > 0:
             return f"Decisions for it pay: {how}{where}."
         if self.saved.high < 0:
