@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import publish, solar_cells
+from common import publish, replace_section, solar_cells
 from targets import targets
 
 from headstart.data import Target, load_target
@@ -252,7 +252,10 @@ def main() -> None:
                 parts[part] = measure(X, y, groups, 5 if X.shape[1] < 100 else 3)  # type: ignore[operator]
                 keep.write_text(json.dumps(kept, indent=1) + "\n")
                 print(name, part, json.dumps(parts[part]), flush=True)
-    publish(summary(kept), options.write, section)
+    text = summary(kept)
+    publish(text, options.write, section)
+    if options.write and not options.others:
+        replace_section(here.parent / "BENCHMARKS.md", "balance-means", text.partition("\n\n")[2])
 
 
 if __name__ == "__main__":
