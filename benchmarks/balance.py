@@ -195,22 +195,25 @@ def summary(kept: dict[str, Any]) -> str:
     kept = {
         name: {**one["ways"], "scores": {**one["ways"]["scores"], **one.get("peers", {})}} for name, one in kept.items()
     }
-    names = [*WAYS, "auto", *(name for name in PEERS if all(name in one["scores"] for one in kept.values()))]
+    names = [*WAYS, "auto", *(name for name in PEERS if any(name in one["scores"] for one in kept.values()))]
     lines = [f"| set | n | largest : smallest | metric | {' | '.join(names)} |", "|---|" + "---|" * (3 + len(names))]
     for name, one in kept.items():
         best = max(one["scores"][way] for way in WAYS)
-        cells = [f"**{v:.3f}**" if v >= best - 5e-4 else f"{v:.3f}" for v in (one["scores"][way] for way in names)]
+        values = [one["scores"].get(way, np.nan) for way in names]
+        cells = ["" if np.isnan(v) else f"**{v:.3f}**" if v >= best - 5e-4 else f"{v:.3f}" for v in values]
         lines.append(f"| {name} | {one['n']:,} | {one['ratio']:.0f} | {one['metric']} | {' | '.join(cells)} |")
-    table = np.array([[one["scores"][way] for way in names] for one in kept.values()])
+    table = np.array([[one["scores"].get(way, np.nan) for way in names] for one in kept.values()])
     best = table[:, : len(WAYS)].max(axis=1, keepdims=True)
     rng = np.random.default_rng(0)
     drawn = rng.integers(0, len(table), (5000, len(table)))
     lines += ["", "| way | mean gain over none, points | mean regret, points | sets below none |", "|---|---|---|---|"]
     for place, name in enumerate(names):
         gain = 100 * (table[:, place] - table[:, 0])
-        low, high = np.quantile(gain[drawn].mean(axis=1), [0.025, 0.975])
-        regret = 100 * (best[:, 0] - table[:, place]).mean()
-        lines.append(f"| {name} | {gain.mean():+.1f} ({low:+.1f} to {high:+.1f}) | {regret:.2f} | {(gain < 0).sum()} |")
+        low, high = np.quantile(np.nanmean(gain[drawn], axis=1), [0.025, 0.975])
+        regret = 100 * np.nanmean(best[:, 0] - table[:, place])
+        lines.append(
+            f"| {name} | {np.nanmean(gain):+.1f} ({low:+.1f} to {high:+.1f}) | {regret:.2f} | {(gain < 0).sum()} |"
+        )
     auto, thresholds = (table[:, names.index(name)] for name in ("auto", "thresholds"))
     lead = 100 * (auto - thresholds)
     low, high = np.quantile(lead[drawn].mean(axis=1), [0.025, 0.975])

@@ -6,7 +6,7 @@ From a sample with equally many pictures of each class, classes are thinned out 
 orders of the classes. Each score orders the eight sources of the truth table on the whole sample and on what is left of
 it; Kendall's τ between the two orders says how far they moved.
 
-    python benchmarks/ranking/imbalance.py SHARED WORK [--write docs/rank.md]
+    python benchmarks/ranking/imbalance.py SHARED WORK [--each 60] [--targets NAME ...] [--write docs/rank.md]
 """
 
 from __future__ import annotations
@@ -22,23 +22,28 @@ from scipy.stats import kendalltau
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common import publish
 from shelf import shelf
+from targets import fashion
 from truth import data
 
 from headstart.transferability import evidence
 
-TARGETS, EACH, TAIL, DRAWS = ("Grocery-14", "Clothing-10", "Emoji twitter"), 60, 50, 10
+TARGETS, TAIL, DRAWS = ("Grocery-14", "Clothing-10", "Emoji twitter"), 50, 10
 WAYS = (None, "balanced")
 
 
-def moved(name: str, shared: Path, sources: dict) -> dict[str, dict[str, list[float]]]:
+def moved(name: str, each: int, shared: Path, sources: dict) -> dict[str, dict[str, list[float]]]:
     """Return τ of each draw, by score and way."""
     from headstart.features.activations import compute
 
-    target, rows, _ = data(shared)[name]()
+    if name == "Fashion-MNIST":
+        target = fashion(10_000)
+        rows = np.arange(len(target))
+    else:
+        target, rows, _ = data(shared)[name]()
     rng = np.random.default_rng(0)
     codes, counts = np.unique(target.y[rows], return_counts=True)
-    codes = codes[counts >= EACH]
-    whole = np.sort(np.concatenate([rng.permutation(rows[target.y[rows] == code])[:EACH] for code in codes]))
+    codes = codes[counts >= each]
+    whole = np.sort(np.concatenate([rng.permutation(rows[target.y[rows] == code])[:each] for code in codes]))
     y = target.y[whole]
     features = {key: compute(target.pictures.subset(whole), one, taps=["last"])["last"] for key, one in sources.items()}
     heads = {key: evidence.classifier_rows(one) for key, one in sources.items()}
@@ -52,7 +57,7 @@ def moved(name: str, shared: Path, sources: dict) -> dict[str, dict[str, list[fl
     base = {way: scored(np.arange(len(y)), way) for way in WAYS}
     found: dict[str, dict[str, list[float]]] = {score: {str(way): [] for way in WAYS} for score in evidence.SCORES}
     for _ in range(DRAWS):
-        sizes = np.maximum(2, np.round(EACH * float(TAIL) ** -np.linspace(0, 1, len(codes)))).astype(int)
+        sizes = np.maximum(2, np.round(each * float(TAIL) ** -np.linspace(0, 1, len(codes)))).astype(int)
         pairs = zip(rng.permutation(codes), sizes, strict=True)
         kept = np.concatenate([rng.permutation(np.flatnonzero(y == code))[:size] for code, size in pairs])
         for way in WAYS:
@@ -69,11 +74,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("shared", type=Path)
     parser.add_argument("work", type=Path, help="as for truth.py")
+    parser.add_argument("--each", type=int, default=60, help="pictures of each class")
+    parser.add_argument("--targets", nargs="+", default=TARGETS)
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     os.environ["HEADSTART_CACHE"] = str(options.work / "cache")
     sources = shelf(options.shared, options.work)
-    each = [moved(name, options.shared, sources) for name in TARGETS]
+    each = [moved(name, options.each, options.shared, sources) for name in options.targets]
     lines = ["| score | plain | balanced | balanced less plain |", "|---|---|---|---|"]
     gains = []
     for score in evidence.SCORES:
@@ -86,11 +93,11 @@ def main() -> None:
         per_draw[rng.integers(0, len(per_draw), (5000, len(per_draw)))].mean(axis=1), [0.025, 0.975]
     )
     text = (
-        f"Kendall τ between the order on {EACH} pictures of each class and on the same thinned out to 1:{TAIL} "
-        f"({', '.join(TARGETS)}; {DRAWS} draws each). By balanced scores it is {per_draw.mean():+.3f} "
+        f"Kendall τ between the order on {options.each} pictures of each class and on the same thinned out to 1:{TAIL} "
+        f"({', '.join(options.targets)}; {DRAWS} draws each). By balanced scores it is {per_draw.mean():+.3f} "
         f"({low:+.3f} to {high:+.3f}) higher, mean over the scores.\n"
     )
-    publish("\n".join([text, *lines]), options.write, "imbalance")
+    publish("\n".join([text, *lines]), options.write, f"imbalance-{options.each}")
 
 
 if __name__ == "__main__":

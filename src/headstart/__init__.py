@@ -46,6 +46,7 @@ _ROOMS = {
     "normalization",
     "report",
     "results",
+    "scenario",
     "sources",
     "taskonomy",
     "training",

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from headstart.cli.audit import audit
+from headstart.cli.diagnose import diagnose
 from headstart.cli.fit import fit
+from headstart.cli.history import history
 from headstart.cli.predict import predict
 from headstart.cli.probe import probe
 from headstart.cli.profile import profile
@@ -22,8 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (audit, fit, predict, probe, profile, rank, report, sources):
+for command in (audit, diagnose, fit, predict, probe, profile, rank, report, sources):
     app.command()(command)
+app.add_typer(history, name="history")
 
 
 def _version(wanted: bool) -> None:

@@ -71,6 +71,14 @@ def fit(
     batches: Annotated[
         str, typer.Option(help="How networks draw examples: natural, balanced, square-root, progressive.")
     ] = "natural",
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            help="Ways on frozen features that are tried, by default all; those that worked on the most similar "
+            "earlier targets (headstart history) come first.",
+            min=1,
+        ),
+    ] = None,
     final: Annotated[
         bool, typer.Option("--final", help="Refit on everything, test part included, after it was measured.")
     ] = False,
@@ -85,15 +93,18 @@ def fit(
     """Make a checked, usable model of labelled pictures (or of a table of features), with a report."""
     from headstart.cli.printing import console, print_headline, print_json
     from headstart.pipeline.fit import fit as run_fit
+    from headstart.results.team import team
 
     silent = quiet or as_json
     run = run_fit(
         data, out=out, source=source, architecture=architecture, image=image, label=label, split=split, group=group,
         test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance,
         calibration=calibration, cost=cost, prevalence=prevalence, loss=loss, batches=batches, final=final,
-        seed=seed, max_unreadable=max_unreadable, backend=backend, device=device,
+        trials=trials, seed=seed, max_unreadable=max_unreadable, backend=backend, device=device,
         cache_size=int(cache_size * 2**30), quiet=silent, tell=None if silent else print_headline,
     )  # fmt: skip
+    if not team().leads:
+        return
     if as_json:
         print_json(run.info)
     elif not quiet:

@@ -13,6 +13,7 @@ from headstart.features.backends import Choice, choose_backend, make_backend
 from headstart.features.cache import DEFAULT_LIMIT, PassCache
 from headstart.features.engine import shards
 from headstart.results import DataError, HeadstartError
+from headstart.results.team import team
 from headstart.results.terminal import progress
 from headstart.sources import Source, get
 
@@ -102,17 +103,19 @@ def compute(
         choice, cache = _complete_in_cache(source, pictures.digests, backend, device)
     if choice is None:
         choice = choose_backend(source, backend=backend, device=device)
+    ours = team()
     if cache is None:
-        cache = PassCache(pass_key(source, choice))
+        key = pass_key(source, choice)
+        cache = ours.first(lambda: PassCache(key))
     with ThreadPoolExecutor(1) as pool:
         # Nothing of this pass is there yet: the network is made ready while the pictures are hashed.
         early = pool.submit(make_backend, choice, source) if not len(cache) else None
         digests = pictures.digests
-    rows = cache.missing(digests)
-    if len(rows):
+    n_passed = len(cache.missing(digests))
+    for mine in cache.shares(digests, ours):
         engine = early.result() if early else make_backend(choice, source)
-        with progress(label or f"{source.name}: features", len(rows), quiet=quiet) as advance:
-            for done, vectors in shards(engine, pictures, rows, source.preprocessing, advance):
+        with progress(label or f"{source.name}: features", len(mine), quiet=quiet) as advance:
+            for done, vectors in shards(engine, pictures, mine, source.preprocessing, advance):
                 cache.write(digests[done], vectors)
         cache.prune(cache_size)
     try:
@@ -120,7 +123,7 @@ def compute(
     except KeyError as error:
         raise HeadstartError(f"{source.name!r} has no tap {error.args[0]!r}: taps=None gives all") from None
     ids = np.array([str(position) for position in range(len(digests))])
-    return Activations(arrays, ids, source, choice, n_passed=len(rows), n_damaged=cache.damaged)
+    return Activations(arrays, ids, source, choice, n_passed=n_passed, n_damaged=cache.damaged)
 
 
 def choose_engine(pictures: PictureSet, source: Source, *, backend: str = "auto", device: str = "auto") -> Choice:

@@ -14,7 +14,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ from headstart.results.files import is_intact, write_checked, write_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from headstart.results.team import Team
 
 _DIGESTS = "digests"
 _SEPARATOR = "|"
@@ -99,6 +101,23 @@ class PassCache:
                 seen.add(key)
                 rows.append(row)
         return np.array(rows, dtype=np.int64)
+
+    def shares(self, digests: NDArray[np.uint8], team: Team) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows of ``digests`` (n, 32) that this process is to compute; afterwards none is missing.
+
+        Each process computes its share of what is missing, waits for the others, and reads what they wrote. Whatever
+        is still missing then, because another run was in between, it computes itself.
+        """
+        rows = team.share(self.missing(digests))
+        team.together()  # nobody writes before all have looked
+        if len(rows):
+            yield rows
+        if team.size > 1:
+            team.together()
+            self.refresh()
+            rows = self.missing(digests)
+            if len(rows):
+                yield rows
 
     def write(self, digests: NDArray[np.uint8], taps: Mapping[str, NDArray[Any]]) -> None:
         """Store the arrays (n, ...) a tap of the pictures with these digests as one shard."""

@@ -13,6 +13,7 @@ from headstart.features.cache import DEFAULT_LIMIT, PassCache, stored_name
 from headstart.features.engine import shards
 from headstart.features.mapped import mapped
 from headstart.features.views import View
+from headstart.results.team import team
 from headstart.results.terminal import progress
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class CutActivations:
         key = {**pass_key(source, choice), "view": "any", "cut": cut or PICTURES, "stored": self._kind.name}
         if cut is None:  # the bytes do not depend on weights or engine
             key = {name: key[name] for name in ("engine", "preprocessing", "view", "cut", "stored")}
-        self._cache = PassCache(key)
+        self._cache = team().first(lambda: PassCache(key))
         self._name = stored_name(cut or PICTURES)
         self._engine: Backend | None = None
         self._maps: dict[Path, NDArray[Any]] = {}
@@ -90,20 +91,19 @@ class CutActivations:
             return
         view = View(number, self.seed, self.crops)
         keys = self._keys(view, rows)
-        todo = rows[self._cache.missing(keys)]
-        if len(todo):
+        self.n_passed += len(self._cache.missing(keys))
+        for places in self._cache.shares(keys, team()):
             if self._engine is None:
                 self._engine = self._make_engine()
             size = max(1, _SHARD // self._bytes()) if self.shape else 64
             name = label or f"{self.source.name}: view {number}"
-            with progress(name, len(todo), quiet=quiet) as advance:
+            with progress(name, len(places), quiet=quiet) as advance:
                 pieces = shards(
-                    self._engine, self.pictures, todo, self.source.preprocessing, advance, view=view, size=size
+                    self._engine, self.pictures, rows[places], self.source.preprocessing, advance, view=view, size=size
                 )
                 for done, arrays in pieces:
                     values = next(iter(arrays.values())).astype(self._kind, copy=False)
                     self._cache.write(self._keys(view, done), {self.cut or PICTURES: values})
-            self.n_passed += len(todo)
             self._cache.prune(self._limit)
         self._shards, places = self._cache.places(keys)
         known[rows] = places

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from headstart.results.team import team
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
@@ -78,7 +80,7 @@ class ViewBatches:
         return np.append(0, np.arange(first, first + self.n_views))
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield activations (b, ...) and classes (b,)."""
+        """Yield activations (b, ...) and classes (b,), of which each process has its share."""
         import torch
 
         rng = np.random.default_rng([self.seed, number])
@@ -94,6 +96,7 @@ class ViewBatches:
             self.store.ensure(int(view), np.unique(order[shown == view]))
 
         def load(chunk: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+            chunk = team().share(chunk)
             inputs = torch.from_numpy(self.store.gather(order[chunk], shown[chunk]))
             if inputs.ndim == 4 and self.store.cut is not None:
                 inputs = inputs.to(memory_format=torch.channels_last)

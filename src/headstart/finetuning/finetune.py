@@ -13,7 +13,7 @@ from headstart.finetuning.freezing import freeze
 from headstart.finetuning.groups import parameter_groups
 from headstart.finetuning.rates import one_cycle
 from headstart.finetuning.statistics import hold_statistics
-from headstart.training.loop import Recipe, Trained, train
+from headstart.training.loop import Penalty, Recipe, Trained, train
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +78,7 @@ def fine_tune(
     advance: Callable[[int], None] | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     sampler: Sampler | None = None,
+    penalty: Penalty | None = None,
 ) -> FineTuned:
     """Fine-tune what runs above the store's cut, started from a linear probe (LP-FT).
 
@@ -104,6 +105,8 @@ def fine_tune(
         See ``headstart.training.loop.train``; ``validate`` gets the part above the cut.
     sampler : optional
         See ``ViewBatches``; its places are those of ``rows``.
+    penalty : Penalty, optional
+        What keeps the network near its source, see ``headstart.transfer.parameter.penalties``.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def fine_tune(
 
     trained = train(
         top, batches, groups, recipe, multipliers=multipliers, validate=validate, device=device, seed=seed,
-        checkpoint=checkpoint, advance=advance, loss=loss,
+        checkpoint=checkpoint, advance=advance, loss=loss, penalty=penalty,
     )  # fmt: skip
     return FineTuned(network.cpu(), trained)
 

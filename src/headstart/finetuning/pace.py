@@ -46,6 +46,17 @@ class Pace:
         kept = [cut for cut in self.step if self.size[cut] <= room]
         return Pace(*({cut: one[cut] for cut in kept} for one in (self.step, self.view, self.size)))  # type: ignore[arg-type]
 
+    def preferring(self, cuts: Sequence[str]) -> Pace:
+        """Return the pace with ``cuts`` right after the highest: where not all fit a budget, the last are dropped.
+
+        >>> list(Pace({"top": 1, "middle": 2, "": 4}, {}, {}).preferring([""]).step)
+        ['top', '', 'middle']
+        """
+        highest, *rest = self.step or [""]
+        place = {cut: rank for rank, cut in enumerate(cuts)}
+        kept = [highest, *sorted(rest, key=lambda cut: place.get(cut, len(place)))]
+        return dataclasses.replace(self, step={cut: self.step[cut] for cut in kept if cut in self.step})
+
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
@@ -54,7 +65,8 @@ class Schedule:
     Attributes
     ----------
     cuts : tuple of str
-        From the top down; ``""`` is the whole network. Empty where no fine-tuning fits the budget.
+        The highest first, then from the top down, or as the history has it; ``""`` is the whole network. Empty where
+        no fine-tuning fits the budget.
     short : int
         Epochs of the first round; 0 where there is nothing to choose.
     epochs : tuple of int
@@ -161,7 +173,7 @@ def schedule(
     Parameters
     ----------
     pace : Pace
-        Its cuts stand from the top down.
+        Its cuts stand in the order in which they are wanted, the highest first.
     n : int
         Pictures in the development part.
     budget : float

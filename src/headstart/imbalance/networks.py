@@ -95,12 +95,17 @@ class NetworkCorrection:
         return make_loss(self.loss, counts, **self._options(epochs), **smooth)
 
     def make_sampler(self, y: Codes, batch_size: int, epochs: int, seed: int) -> BalancedBatchSampler | None:
-        """Return what draws the batches; ``None`` where they come as they are."""
+        """Return what draws the batches; ``None`` where they come as they are.
+
+        It draws them whole on every process: each then takes its share of a batch.
+        """
         from headstart.imbalance.sampler import BalancedBatchSampler
 
         if self.batches == NATURAL:
             return None
-        return BalancedBatchSampler(y, batch_size, shares=BATCHES[self.batches], epochs=epochs, seed=seed)
+        return BalancedBatchSampler(
+            y, batch_size, shares=BATCHES[self.batches], epochs=epochs, seed=seed, rank=0, world_size=1
+        )
 
     def _options(self, epochs: int) -> dict[str, Any]:
         return {"epochs": epochs} if self.loss == "ldam-drw" else {}

@@ -18,6 +18,8 @@ from headstart.pipeline.candidates import Bench, Candidate, frozen, handmade
 from headstart.pipeline.dear import VIEWS, FineTuning, Linear
 from headstart.results.cache import cache_folder
 from headstart.results.files import write_json
+from headstart.results.team import team
+from headstart.transfer.history import WarmStart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,9 +60,13 @@ class Arms:
         Where the work is kept until the run is finished.
     cache_size : int
         Bytes that the activation cache may take.
+    quiet : bool
+    warm : WarmStart
+        What the history says: the order in which things are tried.
+    trials : int or None
+        How many frozen ways are tried; all by default.
     correction : NetworkCorrection
         Loss and batches that networks are trained with.
-    quiet : bool
     """
 
     pictures: PictureSet
@@ -71,14 +77,20 @@ class Arms:
     choice: Choice
     folder: Path
     cache_size: int
-    correction: NetworkCorrection = PLAIN
     quiet: bool = True
+    warm: WarmStart = dataclasses.field(default_factory=WarmStart)
+    trials: int | None = None
+    correction: NetworkCorrection = PLAIN
 
     def frozen(self, best_tap: str) -> list[Candidate]:
         """Return the candidates that are array work, the plain one first."""
         from headstart.features.handmade import handmade_features
 
-        found = list(frozen(self.features, self.sources, self.bench, main=self.source.name, best_tap=best_tap))
+        tried = frozen(
+            self.features, self.sources, self.bench, main=self.source.name, best_tap=best_tap, first=self.warm.ways,
+            most=self.trials,
+        )  # fmt: skip
+        found = list(tried)
         return [*found, *handmade(handmade_features(self.pictures), self.bench)]
 
     def trained(
@@ -98,7 +110,7 @@ class Arms:
             return arrays["weight"], arrays["bias"]
 
         try:
-            plan, starting_over = self._plans(budget, large)
+            plan, starting_over = team().first(lambda: self._plans(budget, large))
         except SourceError as error:
             return [], [], [f"no fine-tuning: {error}"], 0
         notes = []
@@ -110,6 +122,8 @@ class Arms:
         arms = [FineTuning(self.source, self.pictures, probe, self.bench, plan, self.choice, **self._common())]
         if not large:
             notes.append("not started over: from so few examples a class, nothing is learned from random weights")
+        elif team().size > 1:
+            notes.append("not started over: several processes would each have statistics of their own")
         elif starting_over is None:
             notes.append(f"not started over: a share of {_SCRATCH:.0%} of {allowed} trains nothing from random weights")
         else:
@@ -128,7 +142,7 @@ class Arms:
         }  # fmt: skip
         if name == "scratch":
             return {**common, "rates": (_SCRATCH_RATE,), "recipe": Recipe(head_rate=_SCRATCH_RATE, layer_decay=1.0)}
-        return {**common, "rates": _RATES}
+        return {**common, "rates": _RATES, "prefer": self.warm.rates}
 
     def _blank(self) -> Source:
         from headstart.sources.card import Card
@@ -156,9 +170,8 @@ class Arms:
                 epochs = min(epochs, _SCRATCH_EPOCHS[1])
                 over = Schedule((WHOLE,), 0, (epochs,), (1,), (1,), share * n * epochs * pace.step[WHOLE] / 4, budget)
             left = budget - (over.seconds if over else 0.0)
-            plan = schedule(
-                pace.within(room), n, left, share=share, n_views=VIEWS.expected, folds=len(self.bench.folds)
-            )
+            wanted = pace.within(room).preferring(self.warm.cuts)
+            plan = schedule(wanted, n, left, share=share, n_views=VIEWS.expected, folds=len(self.bench.folds))
             plan = dataclasses.replace(plan, budget=budget)
             write_json(path, [dataclasses.asdict(one) if one else None for one in (plan, over)])
         first, second = json.loads(path.read_text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["frozen", "fine-tuned", "target-only"]
 Part = tuple["Source", tuple[str, ...]]
+PLAIN = "logistic on the last tap"
 _SEVERAL = 3  # taps taken together, from the top
 
 
@@ -167,8 +169,12 @@ def frozen(
     *,
     main: str,
     best_tap: str,
+    first: Sequence[str] = (),
+    most: int | None = None,
 ) -> Iterator[Candidate]:
     """Yield the candidates that change nothing in the network, the plain one (logistic on the last tap) first.
+
+    Nothing is fitted before it is asked for.
 
     Parameters
     ----------
@@ -181,23 +187,46 @@ def frozen(
         The source whose taps are all there.
     best_tap : str
         What the layer probe says.
+    first : sequence of str
+        Names (``way_of``) in the order in which they are tried after the plain one; others follow in theirs.
+    most : int, optional
+        How many are tried; all by default.
     """
     taps = list(features[main])
     last = features[main][LAST]
     own: Part = (sources[main], (LAST,))
-    yield logistic("logistic on the last tap", last, bench, [own])
-    if best_tap != LAST:
-        X = features[main][best_tap]
-        yield logistic(f"logistic on {best_tap}", X, bench, [(sources[main], (best_tap,))])
-    upper = tuple(taps[-_SEVERAL:])
-    X = np.hstack([features[main][tap] for tap in upper])
-    yield logistic(f"logistic on {len(upper)} taps", X, bench, [(sources[main], upper)])
-    if len(features) > 1:
+    upper, lower = tuple(taps[-_SEVERAL:]), tuple(taps[: max(1, len(taps) // 2)])
+
+    def beside(names: tuple[str, ...]) -> NDArray[np.float32]:
+        return np.hstack([features[main][tap] for tap in names])
+
+    def all_sources(name: str) -> Candidate:
         X = np.hstack([found[LAST] for found in features.values()])
-        parts = [(sources[name], (LAST,)) for name in features]
-        yield logistic(f"logistic on {len(features)} sources", X, bench, parts)
-    yield machine("linear SVM on the last tap", last, bench, [own], kernel="linear")
-    yield machine("RBF SVM on the last tap", last, bench, [own], kernel="rbf")
-    lower = tuple(taps[: max(1, len(taps) // 2)])
-    X = np.hstack([features[main][tap] for tap in lower])
-    yield machine("RBF SVM on low-level taps", X, bench, [(sources[main], lower)], kernel="rbf")
+        return logistic(name, X, bench, [(sources[one], (LAST,)) for one in features])
+
+    ways: dict[str, Callable[[str], Candidate]] = {PLAIN: lambda name: logistic(name, last, bench, [own])}
+    if best_tap != LAST:
+        ways[f"logistic on {best_tap}"] = lambda name: logistic(
+            name, features[main][best_tap], bench, [(sources[main], (best_tap,))]
+        )
+    ways[f"logistic on {len(upper)} taps"] = lambda name: logistic(name, beside(upper), bench, [(sources[main], upper)])
+    if len(features) > 1:
+        ways[f"logistic on {len(features)} sources"] = all_sources
+    ways["linear SVM on the last tap"] = lambda name: machine(name, last, bench, [own], kernel="linear")
+    ways["RBF SVM on the last tap"] = lambda name: machine(name, last, bench, [own], kernel="rbf")
+    ways["RBF SVM on low-level taps"] = lambda name: machine(
+        name, beside(lower), bench, [(sources[main], lower)], kernel="rbf"
+    )
+    place = {name: rank for rank, name in enumerate(first)}
+    plain, *rest = ways
+    for name in [plain, *sorted(rest, key=lambda one: place.get(way_of(one), len(place)))][:most]:
+        yield ways[name](name)
+
+
+def way_of(name: str) -> str:
+    """Return the name of a candidate as other targets have it: the best tap is another one there.
+
+    >>> way_of("logistic on blocks.4"), way_of("logistic on 3 taps")
+    ('logistic on the best tap', 'logistic on 3 taps')
+    """
+    return re.sub(r"^logistic on (?!the |\d|handmade|colour).*", "logistic on the best tap", name)

@@ -14,6 +14,7 @@ from headstart.pipeline.bakeoff import both, correct, decide
 from headstart.pipeline.blend import blends
 from headstart.pipeline.candidates import Bench, Candidate
 from headstart.pipeline.deploying import checked_network
+from headstart.pipeline.past import ask_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,7 +74,13 @@ def contest(
     found.rule = place(len(bench.y), bench.n_classes, found.probe.similarity.overall)
     tell(found.rule)
     correction = checked_network(found, features[source.name][LAST])
-    arms = Arms(pictures, source, features, sources, bench, choice, folder, cache_size, correction, quiet)
+    warm = ask_history(found, features[source.name][LAST], bench.y, bench.groups, folder)
+    if warm:
+        found.warm = warm
+        tell(warm)
+    arms = Arms(
+        pictures, source, features, sources, bench, choice, folder, cache_size, quiet, warm, settings.trials, correction
+    )
     with found.timed("frozen"):
         candidates = arms.frozen(found.probe.best)
     rounds: list[dict[str, Any]] = []

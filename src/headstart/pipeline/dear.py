@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from headstart.finetuning.pace import Schedule
 from headstart.imbalance.networks import PLAIN, NetworkCorrection
 from headstart.pipeline.candidates import Bench, Candidate, Kind
 from headstart.results.files import write_bytes
+from headstart.results.team import team
 from headstart.results.terminal import progress
 from headstart.training.loop import Recipe
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from headstart.pipeline.model import Model
     from headstart.sources import Source
 
+_LONG = 12  # epochs from which on a fast rate shows what it gives
 VIEWS = Views(n_views=4, refresh=0.25)
 _TINY = float(np.finfo(np.float64).tiny)
 Linear = tuple["NDArray[np.floating]", "NDArray[np.floating]"]
@@ -103,6 +105,9 @@ class FineTuning:
         The rest; its epochs are the schedule's.
     correction : NetworkCorrection
         Loss and batches. Whatever shares they train for, probabilities are moved back to those of the data.
+    prefer : sequence of str
+        Rates that the history would try first. Where one only fits the budget and it is trained for long enough, it
+        is the first of these.
     quiet : bool
     """
 
@@ -120,11 +125,13 @@ class FineTuning:
         rates: tuple[float, ...],
         recipe: Recipe | None = None,
         correction: NetworkCorrection = PLAIN,
+        prefer: Sequence[str] = (),
         quiet: bool = True,
     ) -> None:
         self.source, self.pictures, self.probe, self.bench = source, pictures, probe, bench
         self.plan, self.choice, self.folder, self.quiet = plan, choice, folder, quiet
-        self.rates, self.recipe, self.correction = rates, recipe or Recipe(), correction
+        self.rates, self.recipe = rates, recipe or Recipe()
+        self.correction, self.prefer = correction, prefer
         self.rounds: list[Round] = []
         self._limit = cache_size
         self._stores: dict[tuple[str, bool], CutActivations] = {}
@@ -139,7 +146,12 @@ class FineTuning:
         if not self.plan.cuts:
             return []
         way = self._choose()
-        rates = self.rates[: self.plan.n_rates[self.plan.cuts.index(way.cut)]]
+        place = self.plan.cuts.index(way.cut)
+        ranked = list(self.rates)
+        if self.plan.epochs[place] >= _LONG:
+            ranks = {rate: rank for rank, rate in enumerate(self.prefer)}
+            ranked.sort(key=lambda rate: ranks.get(f"{rate:g}", len(ranks)))
+        rates = ranked[: self.plan.n_rates[place]]
         return [self._candidate(dataclasses.replace(way, rate=rate)) for rate in rates]
 
     def _candidate(self, way: Way) -> Candidate:
@@ -208,7 +220,8 @@ class FineTuning:
             found = predict(network, self._store(way), test, device=self.choice.device)
             if not self.correction.is_plain:
                 found = softmax(np.log(np.maximum(found, _TINY)) + self._shift(train), axis=1)
-            _write_array(path, found)
+            if team().leads:
+                _write_array(path, found)
         y = self.bench.y[test]
         score = scores(y, sharpen(found, best_sharpness(found, y)))
         self.rounds.append(Round(way, fold, epochs, score["macro_f1"], score["log_loss"]))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from headstart.pipeline.input_fit import InputFit
     from headstart.sources import Source
     from headstart.taskonomy import SeenAs
+    from headstart.transfer.history import WarmStart
     from headstart.transferability.ranking import Ranking
 
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 class Findings:
     """What a fit has found so far, in the order of the questions.
 
-    ``others`` are sources whose features may compete with those of ``source``, or go beside them.
+    ``others`` are sources whose features may compete with those of ``source``, or go beside them; ``meta`` is what the
+    target looks like to the history.
     """
 
     target: Target
@@ -54,6 +56,8 @@ class Findings:
     bakeoff: BakeOff | None = None
     verdict: TransferVerdict | None = None
     calibrating: Calibrating | None = None
+    warm: WarmStart | None = None
+    meta: dict[str, float] | None = None
     balance: Balance | None = None
     deployment: Deployment | None = None
     plain: NDArray[np.float64] | None = None
@@ -65,8 +69,8 @@ class Findings:
         """Return the answers found, in order."""
         found = (
             self.profile, self.metric, self.ranking, self.input_fit, self.seen, self.validation, self.probe,
-            self.rule, self.bakeoff, self.verdict, self.calibrating, self.balance, self.deployment, self.evaluation,
-            self.mistakes, self.issues,
+            self.rule, self.warm, self.bakeoff, self.verdict, self.calibrating, self.balance, self.deployment,
+            self.evaluation, self.mistakes, self.issues,
         )  # fmt: skip
         return [answer for answer in found if answer is not None]
 

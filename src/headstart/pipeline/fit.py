@@ -14,10 +14,12 @@ import numpy as np
 from headstart.pipeline import deploying
 from headstart.pipeline.balancing import balanced_decisions, balanced_head
 from headstart.pipeline.findings import Findings
+from headstart.pipeline.past import remember_run
 from headstart.pipeline.plan import Plan, Settings, make_plan
 from headstart.pipeline.run import Run
 from headstart.pipeline.writing import write_run
 from headstart.results import Answer, HeadstartError
+from headstart.results.team import team
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,6 +58,7 @@ def fit(
     prevalence: str | float | None = None,
     loss: str = "cross-entropy",
     batches: str = "natural",
+    trials: int | None = None,
     max_unreadable: float = 0.1,
     backend: str = "auto",
     device: str = "auto",
@@ -113,6 +116,9 @@ def fit(
         ``"class-balanced-focal"``, ``"ldam-drw"``, ``"logit-adjustment"``.
     batches : {"natural", "balanced", "square-root", "progressive"}
         How they draw examples. Loss and batches that correct the same imbalance twice are refused.
+    trials : int, optional
+        How many ways on frozen features are tried, the plain one counting; all by default. What worked on the most
+        similar targets of the local history (``headstart.transfer.history``) is tried first.
     max_unreadable : float
         Share of the pictures that may be unreadable.
     backend : {"auto", "openvino", "torch"}
@@ -157,6 +163,11 @@ def fit(
     if final and balance != NONE:
         raise HeadstartError("final=True goes without balance only: leave one of the two out")
     deploying.check_options(strategy, balance, calibration, cost, prevalence, loss, batches)
+    if trials is not None and trials < 1:
+        raise HeadstartError(f"trials={trials}: give 1 or more")
+    ours = team()
+    if not ours.leads:
+        quiet, tell = True, None
     started = time.perf_counter()
     target = load_target(
         data, image=image, label=label, split=split, group=group, test_size=test_size, random_state=seed,
@@ -166,16 +177,19 @@ def fit(
         source=getattr(source, "name", str(source)), architecture=architecture, input_fit=input_fit, final=final,
         seed=seed, strategy=strategy, budget=budget, balance=balance, calibration=calibration,
         cost=deploying.told_cost(cost), prevalence=None if prevalence is None else str(prevalence), loss=loss,
-        batches=batches, backend=backend, device=device,
+        batches=batches, backend=backend, device=device, trials=trials,
     )  # fmt: skip
     folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     sources = candidates(source, architecture) if target.pictures is not None else []
     choices: list[Choice] = []
-    plan = make_plan(folder, settings, target, sources, lambda: _choose(target, sources[0], settings, choices))
+    plan = ours.first(
+        lambda: make_plan(folder, settings, target, sources, lambda: _choose(target, sources[0], settings, choices))
+    )
     if (folder / "run.json").is_file():
         return Run(folder)
-    for part in folder.glob(".*.part"):
-        part.unlink(missing_ok=True)
+    if ours.leads:
+        for part in folder.glob(".*.part"):
+            part.unlink(missing_ok=True)
 
     found = Findings(target, settings, profile(target))
     found.times["load_seconds"] = round(time.perf_counter() - started, 3)
@@ -198,9 +212,12 @@ def fit(
         model = _head(found, X, tell, quiet)
     else:
         model = _contest(found, plan, work, tell, limit, quiet)
-    with found.timed("write"):
-        write_run(folder, plan, found, model)
-    shutil.rmtree(work, ignore_errors=True)
+    if ours.leads:
+        remember_run(found, X)
+        with found.timed("write"):
+            write_run(folder, plan, found, model)
+        shutil.rmtree(work, ignore_errors=True)
+    ours.together()
     return Run(folder)
 
 

@@ -32,6 +32,8 @@ def bakeoff_sections(found: Findings) -> list[Section]:
     if found.rule is not None:
         fields = Figure(found.rule.plot(), found.rule.headline(), "The rule's four fields, and this target's place")
         sections.append(answer_section(found.rule, fields, table=False))
+    if found.warm is not None:
+        sections.append(answer_section(found.warm))
     if found.bakeoff is not None:
         sections.append(_bakeoff(found.bakeoff))
     if found.verdict is not None:

@@ -58,6 +58,8 @@ class Settings:
         What networks are trained with; see ``headstart.imbalance.network_correction``.
     backend, device : str
         Engine and device; ``"auto"`` chooses.
+    trials : int or None
+        How many ways on frozen features are tried.
     """
 
     source: str = "lite0"
@@ -75,6 +77,7 @@ class Settings:
     batches: str = "natural"
     backend: str = "auto"
     device: str = "auto"
+    trials: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import io
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from headstart.results import HeadstartError
 from headstart.results.files import write_bytes
+from headstart.results.team import Team, team
 from headstart.training.memory import kept_memory
 
 if TYPE_CHECKING:
@@ -30,6 +32,22 @@ class Batches(Protocol):
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield inputs (b, ...) and classes (b,), or class shares (b, k)."""
+        ...
+
+
+class Penalty(Protocol):
+    """What is added to the loss of each batch, such as the distance to the source's weights."""
+
+    def attach(self, network: nn.Module) -> None:
+        """Note what the network is like before the first step; called before a checkpoint is read, too."""
+        ...
+
+    def __call__(self) -> Tensor:
+        """Return the term for the batch that was just passed, a scalar."""
+        ...
+
+    def detach(self) -> None:
+        """Take everything off the network again."""
         ...
 
 
@@ -106,8 +124,12 @@ def train(
     seed: int = 0,
     checkpoint: Path | None = None,
     advance: Callable[[int], None] | None = None,
+    penalty: Penalty | None = None,
 ) -> Trained:
     """Train ``network`` in place.
+
+    Where torchrun started several processes, each has its share of every batch, the gradients are those of the whole
+    batch, and all end with the same weights.
 
     Parameters
     ----------
@@ -134,6 +156,8 @@ def train(
         Written after each epoch; where it is there, training goes on from it, to the same weights. Deleted at the end.
     advance : callable, optional
         Called with the number of examples after each batch.
+    penalty : Penalty, optional
+        Its term is added to the loss of each batch, and stands in ``losses``.
 
     Raises
     ------
@@ -156,9 +180,9 @@ def train(
     model, optimizer = fabric.setup(network, optimizer)
     steps = -(-len(batches) // recipe.accumulate)
     total = steps * recipe.epochs
-    state = _State()
+    state, ours = _State(), team()
     cuda = fabric.device.type == "cuda"
-    with kept_memory(), torch.random.fork_rng(devices=[fabric.device] if cuda else []):
+    with kept_memory(), torch.random.fork_rng(devices=[fabric.device] if cuda else []), _attached(penalty, network):
         torch.manual_seed(seed)
         if checkpoint is not None and checkpoint.is_file():
             state = _restore(checkpoint, network, optimizer)
@@ -168,18 +192,23 @@ def train(
             model.train()
             if (begin := getattr(loss, "set_epoch", None)) is not None:
                 begin(epoch)
-            summed, seen = torch.zeros((), device=fabric.device), 0
+            summed, seen = torch.zeros(2, device=fabric.device)
             for number, (inputs, classes) in enumerate(batches.epoch(epoch)):
                 step = epoch * steps + number // recipe.accumulate
                 full = (number + 1) % recipe.accumulate == 0 or number + 1 == len(batches)
                 share = min(recipe.accumulate, len(batches) - number // recipe.accumulate * recipe.accumulate)
                 inputs, classes = fabric.to_device((inputs, classes))
-                with fabric.no_backward_sync(model, enabled=not full):
-                    found = loss(model(inputs), classes)
-                    fabric.backward(found / share)
-                summed += found.detach() * len(inputs)
-                seen += len(inputs)
+                part = _part(ours, len(inputs), fabric.device)
+                if len(inputs):
+                    with fabric.no_backward_sync(model, enabled=not full):
+                        found = loss(model(inputs), classes)
+                        if penalty is not None:
+                            found = found + penalty()
+                        fabric.backward(found * part / share)
+                    summed += found.detach() * len(inputs)
+                    seen += len(inputs)
                 if full:
+                    _add_up_gradients(ours, optimizer)
                     factors = multipliers(step, total) if multipliers else [1.0] * len(peaks)
                     for group, peak, factor in zip(optimizer.param_groups, peaks, factors, strict=True):
                         group["lr"] = peak * factor
@@ -189,7 +218,8 @@ def train(
                     optimizer.zero_grad()
                 if advance:
                     advance(len(inputs))
-            mean = float(summed) / seen
+            ours.add_up(summed, seen)
+            mean = float(summed / seen)
             if mean != mean:
                 raise HeadstartError(
                     f"the loss is no number any more after epoch {epoch + 1}: learn at a lower rate than {max(peaks):g}"
@@ -198,15 +228,39 @@ def train(
             if validate is not None:
                 model.eval()
                 state.note(float(validate(network)), network)
-            if checkpoint is not None and epoch + 1 < recipe.epochs:
+            if checkpoint is not None and ours.leads and epoch + 1 < recipe.epochs:
                 _save(checkpoint, state, network, optimizer)
     if state.weights is not None:
         network.load_state_dict(state.weights)
     network.eval()
-    if checkpoint is not None:
+    if checkpoint is not None and ours.leads:
         checkpoint.unlink(missing_ok=True)
     best = state.best if state.scores else len(state.losses) - 1
     return Trained(tuple(state.losses), tuple(state.scores), best)
+
+
+def _part(ours: Team, n: int, device: Any) -> float:
+    """Return which part of a batch the ``n`` examples of this process are."""
+    if ours.size == 1:
+        return 1.0
+    import torch
+
+    whole = torch.tensor(float(n), device=device)
+    ours.add_up(whole)
+    return n / float(whole)
+
+
+def _add_up_gradients(ours: Team, optimizer: Any) -> None:
+    """Give every process the gradient of all of them."""
+    if ours.size == 1:
+        return
+    import torch
+
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+    for one in parameters:
+        if one.grad is None:
+            one.grad = torch.zeros_like(one)
+    ours.add_up(*(one.grad for one in parameters))
 
 
 @dataclasses.dataclass
@@ -228,6 +282,18 @@ class _State:
 
     def is_over(self, patience: int | None) -> bool:
         return patience is not None and bool(self.scores) and len(self.scores) - 1 - self.best >= patience
+
+
+@contextlib.contextmanager
+def _attached(penalty: Penalty | None, network: nn.Module) -> Iterator[None]:
+    if penalty is None:
+        yield
+        return
+    penalty.attach(network)
+    try:
+        yield
+    finally:
+        penalty.detach()
 
 
 def _fabric(device: str, precision: str) -> Any:

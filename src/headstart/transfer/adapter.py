@@ -110,20 +110,26 @@ class Adapter(BaseEstimator):  # type: ignore[misc]
                 raise DataError(f"{len(Xt)} target rows but labels of shape {yt.shape}: give one label each")
             if not labelled(yt, ys).any():
                 yt = None
-        if yt is None and self.needs_labels:
+        if yt is None and self._needs_labels():
             raise DataError(f"{name} needs some labelled target rows: give yt, with -1, NaN or None for the others")
         return Xs, ys, Xt, yt
+
+    def _needs_labels(self) -> bool:
+        """Return whether target labels are needed as it is set up."""
+        return self.needs_labels
 
     def _fresh(self) -> Any:
         return LogisticRegression(max_iter=1000) if self.estimator is None else clone(self.estimator)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return what is said of each target row, (n,)."""
-        return np.asarray(self.estimator_.predict(self._seen(X)))
+        rows = self._seen(X)
+        return np.asarray(self.estimator_.predict(rows))
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Return the probability of each class, (n, k), in the order of ``classes_``."""
-        return np.asarray(self.estimator_.predict_proba(self._seen(X)))
+        rows = self._seen(X)
+        return np.asarray(self.estimator_.predict_proba(rows))
 
     @property
     def classes_(self) -> NDArray[Any]:

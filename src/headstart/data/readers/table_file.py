@@ -23,12 +23,22 @@ def _is_table(data: Any) -> bool:
 
 
 def _read(path: Path, columns: Columns) -> Rows:
+    return read_frame(read_table(path, columns), columns, path.stem, path.parent.absolute())
+
+
+def read_table(path: Path, columns: Columns) -> pd.DataFrame:
+    """Return the columns of a table file as they are; label columns stay text.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
     try:
-        frame = _parquet(path) if path.suffix.lower() == ".parquet" else _text(path, columns)
+        return _parquet(path) if path.suffix.lower() == ".parquet" else _text(path, columns)
     except (OSError, ValueError) as error:  # pandas' and Arrow's parser errors are ValueErrors
         reason = " ".join(str(error).split())
         raise DataError(f"{str(path)!r} cannot be read as a table ({reason})") from error
-    return read_frame(frame, columns, path.stem, path.parent.absolute())
 
 
 def _parquet(path: Path) -> pd.DataFrame:
