@@ -107,6 +107,10 @@ BAD = {
         "label",
     ),
     "unknown source": (lambda t: ["fit", _pictures(t / "d", {"a": 5, "b": 5}), "--source", "lite9"], "lite9"),
+    "a cost that cannot be read": (
+        lambda t: ["fit", _pictures(t / "d", {"a": 5, "b": 5}), "--cost", "fn=much"],
+        "write it like 'fn=10,fp=1'",
+    ),
     "no such run": (lambda t: ["predict", t / "norun", t], "norun"),
     "no such picture": (lambda t: ["report", t], "no run"),
 }

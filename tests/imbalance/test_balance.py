@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from headstart.imbalance import balance, choose_metric, decide, fit_balanced
 from headstart.imbalance._counted import Objective
-from headstart.imbalance.balance import WAYS, decided, refitted
+from headstart.imbalance.balance import WAYS, decided, moved, refitted
+from headstart.imbalance.offsets import best_offsets
+from headstart.imbalance.plots import calibration_curves, precision_recall, roc
 from headstart.results import DataError
 from headstart.training import LogisticHead
 
@@ -40,7 +42,7 @@ def compared(X, y, **options):
 
 def test_a_long_tail_is_corrected_and_the_gain_holds_on_new_rows():
     shares = np.array([0.8, 0.14, 0.04, 0.02])
-    X, y = world(3000, shares, 0, spread=0.6)
+    X, y = world(1500, shares, 0, spread=0.6)
     found = compared(X, y)
     assert found.metric == "f1_macro" and found.taken != "none" and found[found.taken].gain.low > 0
     assert [way.name for way in found.ways] == list(WAYS)
@@ -69,7 +71,12 @@ def test_noise_stays_noise_by_every_way():
         folds = folds_of(400)
         plain = refitted(X, y, folds, "none", 2, C=1.0)
         tried = [*decided(y, plain.probabilities, folds, Objective.of("f1", 1, 2))]
-        tried += [refitted(X, y, folds, way, 2, C=1.0) for way in WAYS[3:]]
+        weighted = refitted(X, y, folds, "class-weights", 2, C=1.0)
+        tried += [
+            weighted,
+            moved("weights-then-thresholds", y, weighted.probabilities, folds, Objective.of("f1", 1, 2)),
+        ]
+        tried += [refitted(X, y, folds, way, 2, C=1.0) for way in WAYS[5:]]
         for one in tried:
             recalls[one.name].append(np.mean([(one.decisions[y == code] == code).mean() for code in (0, 1)]))
     for way, found in recalls.items():
@@ -79,7 +86,7 @@ def test_noise_stays_noise_by_every_way():
 def test_the_gain_to_expect_pays_for_the_choice():
     """Where the label is decided by a coin, the best of six ways looks better than it is; what is expected does not."""
     best, expected = [], []
-    for seed in range(12):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         X, y = rng.normal(size=(300, 5)), (rng.random(300) < 0.35).astype(int)
         plain = refitted(X, y, folds_of(300), "none", 2, C=1.0).probabilities
@@ -138,8 +145,62 @@ def test_a_class_that_a_fold_lacks_is_predicted_with_probability_zero():
         assert (found.probabilities[test, 2] == 0).all() and np.allclose(found.probabilities.sum(axis=1), 1)
 
 
-def test_where_the_most_probable_class_is_the_best_answer_nothing_is_done():
+def test_where_the_most_probable_class_is_the_best_answer_thresholds_stay_near_it():
     X, y = world(3000, np.array([0.97, 0.03]), 0, spread=1.5)
     found = compared(X, y)
-    assert found.taken == "none" and found["logit-adjustment"].gain.high < 0 and found["class-weights"].gain.high < 0
-    assert "does not get measurably further" in found.headline()
+    assert found["logit-adjustment"].gain.high < 0 and found["class-weights"].gain.high < 0
+    assert found.taken in ("none", "thresholds") and found[found.taken].gain.high >= 0 >= found[found.taken].gain.low
+    assert found.headline().startswith("No")
+
+
+@pytest.mark.parametrize(("better", "taken"), [(0, "thresholds"), (2, "thresholds"), (60, "class-weights")])
+def test_thresholds_are_left_only_for_what_is_better_beyond_doubt(better, taken):
+    """A way that is right where thresholds are wrong, on so many rows."""
+    X, y = world(600, np.array([0.8, 0.2]), 4, spread=0.5)
+    folds = folds_of(600)
+    plain = refitted(X, y, folds, "none", 2, C=1.0)
+    objective = Objective.of("f1", 1, 2)
+    thresholds = decided(y, plain.probabilities, folds, objective)[2].decisions
+    wrong = np.flatnonzero(thresholds != y)
+
+    def refit(way):
+        decisions = thresholds.copy()
+        if way == "class-weights":
+            decisions[wrong[:better]] = y[wrong[:better]]
+        return dataclasses.replace(plain, name=way, decisions=decisions)
+
+    found = balance(y, plain.probabilities, folds, choose_metric(y), np.arange(600), classes=["0", "1"], refit=refit)
+    assert len(wrong) > 60 and found.taken == taken
+    assert (found["class-weights"].score.value > found["thresholds"].score.value) == (better > 0)
+
+
+def test_thresholds_after_weights_are_tuned_on_what_the_weighted_head_says():
+    X, y = world(800, np.array([0.9, 0.1]), 6)
+    found, folds = compared(X, y, way="weights-then-thresholds"), folds_of(800)
+    weighted = refitted(X, y, folds, "class-weights", 2, C=1.0)
+    assert (found.probabilities == weighted.probabilities).all() and found["class-weights"] is not None
+    objective = Objective.of(found.metric, 1, 2)
+    assert np.allclose(found.offsets, best_offsets(y, weighted.probabilities, objective))
+    best = max(f1_score(y, weighted.probabilities[:, 1] >= at) for at in np.unique(weighted.probabilities[:, 1]))
+    assert f1_score(y, decide(weighted.probabilities, found.offsets)) == pytest.approx(best)
+    assert f1_score(y, found.decisions) <= best
+
+
+def test_curves_are_of_the_rarest_class_before_and_after():
+    """Against scikit-learn's areas; the points are where it is decided."""
+    X, y = world(600, np.array([0.85, 0.15]), 8, spread=0.5)
+    found = compared(X, y, way="thresholds")
+    before, after = roc(found).data[2], roc(found).data[4]
+    alarms, hits = ([said[y == code].mean() for said in _said(found)] for code in (0, 1))
+    assert [before.x[0], after.x[0]] == pytest.approx(alarms) and [before.y[0], after.y[0]] == pytest.approx(hits)
+    names = [trace.name for trace in precision_recall(found).data if trace.name]
+    assert names[0] == f"prevalence {(y == 1).mean():.3f}"
+    assert names[1] == f"before, average precision {average_precision_score(y, found.plain[:, 1]):.3f}"
+    bins = calibration_curves(found).data[1]
+    assert np.mean(bins.y) == pytest.approx((y == 1).mean(), abs=0.01) and (np.diff(bins.x) > 0).all()
+    kept = roc(found).data[1]
+    assert np.trapezoid(kept.y, kept.x) == pytest.approx(roc_auc_score(y, found.plain[:, 1]), abs=0.005)
+
+
+def _said(found):
+    return found.plain.argmax(axis=1) == 1, found.decisions == 1

@@ -45,9 +45,32 @@ def fit(
         str,
         typer.Option(
             help="Whether an imbalance is corrected: none; auto compares the ways; logit-adjustment, thresholds, "
-            "class-weights, under-sampling, smote."
+            "class-weights, weights-then-thresholds, over-sampling, under-sampling, smote."
         ),
     ] = "none",
+    calibration: Annotated[
+        str, typer.Option(help="Whether probabilities are calibrated: none; auto compares; temperature, isotonic.")
+    ] = "none",
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            help="What mistakes cost where it is used: fn=10,fp=1, or a CSV table (rows: true, columns: said)."
+        ),
+    ] = None,
+    prevalence: Annotated[
+        str | None,
+        typer.Option(help="Shares of the classes where it is used: 0.01 (of the positive), or NAME=0.1,OTHER=0.2."),
+    ] = None,
+    loss: Annotated[
+        str,
+        typer.Option(
+            help="Of networks (--strategy auto): cross-entropy, focal, class-balanced, class-balanced-focal, ldam-drw, "
+            "logit-adjustment."
+        ),
+    ] = "cross-entropy",
+    batches: Annotated[
+        str, typer.Option(help="How networks draw examples: natural, balanced, square-root, progressive.")
+    ] = "natural",
     trials: Annotated[
         int | None,
         typer.Option(
@@ -90,7 +113,8 @@ def fit(
     silent = quiet or as_json
     run = run_fit(
         data, out=out, source=source, architecture=architecture, image=image, label=label, split=split, group=group,
-        test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance, norm=norm,
+        test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance,
+        calibration=calibration, cost=cost, prevalence=prevalence, loss=loss, batches=batches, norm=norm,
         batch_size=batch_size, scaling=scaling, source_data=source_data, final=final, trials=trials, seed=seed,
         max_unreadable=max_unreadable, backend=backend, device=device,
         cache_size=int(cache_size * 2**30), quiet=silent, tell=None if silent else print_headline,

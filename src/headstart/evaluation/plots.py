@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from headstart.results.plotting import INK, MUTED, PALETTE, styled
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+    from headstart.evaluation.calibrate import Calibrating
     from headstart.evaluation.heldout import Evaluation
     from headstart.evaluation.validation import CrossValidation
     from headstart.metrics import Calibration
@@ -65,20 +66,35 @@ def class_bars(evaluation: Evaluation, metric: str = "f1") -> Figure:
 
 def reliability_diagram(calibration: Calibration) -> Figure:
     """Return accuracy against confidence in each bin that holds anything, the size of a dot being its share."""
+    return _reliability({"found": calibration})
+
+
+def reliability_pair(answer: Calibrating) -> Figure:
+    """Return the reliability of probabilities before and, where they were calibrated, after."""
+    from headstart.metrics import calibration
+
+    found = {"as they are": calibration(answer.y, answer.before)}
+    if answer.taken != "none":
+        found[f"after {answer.taken}"] = calibration(answer.y, answer.after)
+    return _reliability(found)
+
+
+def _reliability(found: Mapping[str, Calibration]) -> Figure:
     from plotly import graph_objects as go
 
-    held = calibration.count > 0
-    count = calibration.count[held]
     figure = go.Figure(
         go.Scatter(
             x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot"}, name="calibrated", hoverinfo="skip"
         )
     )
-    figure.add_scatter(
-        x=calibration.confidence[held], y=calibration.accuracy[held], mode="lines+markers", name="found",
-        marker={"size": 6 + 18 * np.sqrt(count / count.sum())}, customdata=count,
-        hovertemplate="said %{x:.2f}, was right %{y:.2f} (%{customdata} examples)<extra></extra>",
-    )  # fmt: skip
+    for name, one in found.items():
+        held = one.count > 0
+        count = one.count[held]
+        figure.add_scatter(
+            x=one.confidence[held], y=one.accuracy[held], mode="lines+markers", name=name,
+            marker={"size": 6 + 18 * np.sqrt(count / count.sum())}, customdata=count,
+            hovertemplate="said %{x:.2f}, was right %{y:.2f} (%{customdata} examples)<extra></extra>",
+        )  # fmt: skip
     styled(figure, height=380, x="confidence", y="share that is right")
     figure.update_xaxes(range=[0, 1.03])
     return figure.update_yaxes(range=[-0.03, 1.03])

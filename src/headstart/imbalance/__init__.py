@@ -2,11 +2,13 @@
 
 from headstart.imbalance.balance import balance, fit_balanced
 from headstart.imbalance.balanced import Balance, Way
-from headstart.imbalance.cost import bayes_decision, parse_cost
+from headstart.imbalance.cost import bayes_decision, cost_matrix, parse_cost
 from headstart.imbalance.damage import Damage, measured_damage
+from headstart.imbalance.deployed import Deployment, deployed, parse_prevalence
 from headstart.imbalance.guard import Correction, Corrections, check_corrections
 from headstart.imbalance.loss_names import LOSSES, make_loss
 from headstart.imbalance.metric import MetricChoice, choose_metric
+from headstart.imbalance.networks import NetworkCorrection, network_correction
 from headstart.imbalance.offsets import decide
 from headstart.imbalance.prior import EstimatedPrior, estimate_prior, prior_correction
 from headstart.imbalance.resample import ResampledFold, resampled_folds
@@ -22,8 +24,10 @@ __all__ = [
     "Correction",
     "Corrections",
     "Damage",
+    "Deployment",
     "EstimatedPrior",
     "MetricChoice",
+    "NetworkCorrection",
     "ResampledClassifier",
     "ResampledFold",
     "Thresholds",
@@ -33,13 +37,17 @@ __all__ = [
     "check_corrections",
     "choose_metric",
     "class_weights",
+    "cost_matrix",
     "decide",
+    "deployed",
     "effective_number",
     "estimate_prior",
     "fit_balanced",
     "make_loss",
     "measured_damage",
+    "network_correction",
     "parse_cost",
+    "parse_prevalence",
     "prior_correction",
     "resampled_folds",
     "sample_weights",

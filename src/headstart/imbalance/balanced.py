@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from headstart.imbalance._labels import Codes, Floats
 from headstart.metrics import Interval
 from headstart.results import Answer
@@ -49,12 +51,15 @@ class Balance(Answer):
     even : bool
         Whether the classes are represented equally, so that nothing had to be corrected.
     expected_gain : Interval
-        Over no correction, of whichever way is the best, the choice paid for: chosen and judged on different rows.
+        Over no correction, of whichever way the rule takes, the choice paid for: chosen and judged on different rows.
     offsets : tuple of float, length k
         Added to each class's log probability before the highest is taken. A way that trains another head has its own
         (``fit_balanced``); here they are 0 then.
     classes : tuple of str, length k
     n : int
+    y : ndarray of int64, shape (n,)
+    plain : ndarray, shape (n, k)
+        Probabilities out of fold, nothing corrected.
     probabilities, decisions : ndarray, shape (n, k) and (n,)
         Out of fold, of what was taken.
     """
@@ -67,10 +72,17 @@ class Balance(Answer):
     offsets: tuple[float, ...]
     classes: tuple[str, ...]
     n: int
+    y: Codes = dataclasses.field(repr=False)
+    plain: Floats = dataclasses.field(repr=False)
     probabilities: Floats = dataclasses.field(repr=False)
     decisions: Codes = dataclasses.field(repr=False)
 
     question = "Should the imbalance be corrected?"
+
+    @property
+    def shown(self) -> int:
+        """Code of the class that curves are drawn of: the rarest."""
+        return int(np.bincount(self.y, minlength=len(self.classes)).argmin())
 
     def __getitem__(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)
@@ -82,13 +94,13 @@ class Balance(Answer):
             best = max(self.ways, key=lambda one: one.score.value)
             if self.even:
                 return f"No: the classes are represented equally; {self.metric} is {way.score}."
-            return (
-                f"No: {self.metric} is {way.score} as it is, and the best correction, {best.name}, does not get "
-                "measurably further."
-            )
+            if best.name == "none":
+                return f"No: {self.metric} is {way.score} as it is, and every correction makes it lower."
+            return f"No: {self.metric} is {way.score} as it is ({best.score.value:.3f} by {best.name})."
         gain, expected = way.gain, self.expected_gain.value
+        answer = "Yes, by" if gain.low > 0 else "No gain is certain; done is"
         return (
-            f"Yes, by {way.name}: {self.metric} {way.score} instead of {self['none'].score.value:.3f}, a gain of "
+            f"{answer} {way.name}: {self.metric} {way.score} instead of {self['none'].score.value:.3f}, a gain of "
             f"{100 * gain.low:.1f} to {100 * gain.high:.1f} points ({100 * expected:.1f} with the choice paid for); "
             "probabilities stay those of the data."
         )

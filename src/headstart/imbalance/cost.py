@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -55,6 +57,49 @@ def parse_cost(text: str, positive: int = 1) -> Floats:
         seen.add(name)
         cost[_PLACES[name]] = number
     return checked_cost(cost if positive == 1 else cost[::-1, ::-1].copy(), 2)
+
+
+def cost_matrix(given: ArrayLike | str, classes: Sequence[str], positive: str | None = None) -> Floats:
+    """Return the cost matrix (k, k) from ``"fn=10,fp=1"``, from the text of a CSV table, or from an array.
+
+    Parameters
+    ----------
+    given : str or array_like, shape (k, k)
+        A table has the classes in its first row and first column; in the row of class i and the column of class j
+        stands the cost of saying j of an example of i.
+    classes : sequence of str, length k
+        In the order of the matrix.
+    positive : str, optional
+        The positive class of two; the second where it is not given.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read or does not fit the classes.
+
+    Examples
+    --------
+    >>> cost_matrix(",cat,dog\\ndog,5,0\\ncat,0,1", ["cat", "dog"]).tolist()
+    [[0.0, 1.0], [5.0, 0.0]]
+    """
+    names = list(classes)
+    if not isinstance(given, str):
+        return checked_cost(given, len(names))
+    if "\n" not in given.strip():
+        if len(names) != 2:
+            raise DataError(f"cost {given!r} is for two classes and there are {len(names)}: give a table of costs")
+        return parse_cost(given, 1 if positive is None else names.index(positive))
+    header, *rows = [[cell.strip() for cell in row] for row in csv.reader(given.strip().splitlines()) if row]
+    named = [row[0] for row in rows]
+    for found in (header[1:], named):
+        odd = sorted(set(found) ^ set(names)) or [name for name in found if found.count(name) > 1]
+        if odd:
+            raise DataError(f"the classes of the table of costs are not those of the data, see {odd[0]!r}")
+    try:
+        table = {row[0]: dict(zip(header[1:], map(float, row[1:]), strict=True)) for row in rows}
+    except ValueError:
+        raise DataError("the table of costs has a cell that is no number, or a row too short or too long") from None
+    return checked_cost([[table[true][said] for said in names] for true in names], len(names))
 
 
 def checked_cost(cost: ArrayLike, n_classes: int) -> Floats:

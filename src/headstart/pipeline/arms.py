@@ -14,6 +14,7 @@ import numpy as np
 
 from headstart.features.graph import LAST
 from headstart.finetuning.pace import LADDER, Pace, Schedule, measure_pace, schedule
+from headstart.imbalance.networks import PLAIN, NetworkCorrection
 from headstart.pipeline.candidates import Bench, Candidate, frozen, handmade
 from headstart.pipeline.dear import VIEWS, FineTuning, Linear
 from headstart.pipeline.norm_ways import GROUP, SMALL, SOURCE, STEP, accumulated
@@ -72,6 +73,8 @@ class Arms:
         The ways of ``Norming`` that are tried, the simplest first.
     batch_size : int
         Of training.
+    correction : NetworkCorrection
+        Loss and batches that networks are trained with.
     """
 
     pictures: PictureSet
@@ -88,6 +91,7 @@ class Arms:
     norms: Mapping[str, Source] = dataclasses.field(default_factory=dict)
     ways: tuple[str, ...] = (SOURCE,)
     batch_size: int = STEP
+    correction: NetworkCorrection = PLAIN
 
     def frozen(self, best_tap: str) -> list[Candidate]:
         """Return the candidates that are array work, the plain one first."""
@@ -157,7 +161,10 @@ class Arms:
         from headstart.training.loop import Recipe
 
         recipe = Recipe(batch_size=self.batch_size, accumulate=accumulated(self.batch_size))
-        common = {"folder": self.folder / name, "cache_size": self.cache_size, "quiet": self.quiet}
+        common = {
+            "folder": self.folder / name, "cache_size": self.cache_size, "correction": self.correction,
+            "quiet": self.quiet,
+        }  # fmt: skip
         if name == "scratch":
             recipe = dataclasses.replace(recipe, head_rate=_SCRATCH_RATE, layer_decay=1.0)
             norms = (SOURCE if self.batch_size >= SMALL else GROUP,)

@@ -34,7 +34,7 @@ def balanced_head(
         Fitted on it, nothing corrected.
     C : float
     """
-    from headstart.imbalance.balance import DECIDED, NONE, fit_balanced, refitted
+    from headstart.imbalance.balance import BOTH, DECIDED, NONE, fit_balanced, refitted
     from headstart.pipeline.contest import bench_of
 
     settings, target = found.settings, found.target
@@ -49,7 +49,8 @@ def balanced_head(
         answer = _compare(found, refit(NONE).probabilities, np.arange(len(bench.y)), bench.folds, refit)
         if answer.taken in DECIDED:
             return head, np.array(answer.offsets)
-        return fit_balanced(X, bench.y, answer.taken, k, C=C, seed=settings.seed)
+        fitted, offsets = fit_balanced(X, bench.y, answer.taken, k, C=C, seed=settings.seed)
+        return fitted, np.array(answer.offsets) if answer.taken == BOTH else offsets
 
 
 def balanced_decisions(found: Findings, probabilities: Floats) -> Floats | None:

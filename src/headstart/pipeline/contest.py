@@ -13,6 +13,7 @@ from headstart.pipeline.arms import Arms
 from headstart.pipeline.bakeoff import both, correct, decide
 from headstart.pipeline.blend import blends
 from headstart.pipeline.candidates import Bench, Candidate
+from headstart.pipeline.deploying import checked_network
 from headstart.pipeline.norm_ways import SOURCE
 from headstart.pipeline.past import ask_history
 
@@ -74,13 +75,14 @@ def contest(
     tell(found.probe)
     found.rule = place(len(bench.y), bench.n_classes, found.probe.similarity.overall)
     tell(found.rule)
+    correction = checked_network(found, features[source.name][LAST])
     warm = ask_history(found, features[source.name][LAST], bench.y, bench.groups, folder)
     if warm:
         found.warm = warm
         tell(warm)
     arms = Arms(
         pictures, source, features, sources, bench, choice, folder, cache_size, quiet, warm, settings.trials,
-        found.norms, (found.norming and found.norming.tuned) or (SOURCE,), settings.batch_size,
+        found.norms, (found.norming and found.norming.tuned) or (SOURCE,), settings.batch_size, correction,
     )  # fmt: skip
     with found.timed("frozen"):
         candidates = arms.frozen(found.probe.best)

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import softmax
 
 from headstart.finetuning.finetune import Views, as_source, fine_tune, predict
 from headstart.finetuning.pace import Schedule
+from headstart.imbalance.networks import PLAIN, NetworkCorrection
 from headstart.pipeline.candidates import Bench, Candidate, Kind
 from headstart.pipeline.norm_ways import BATCH, GROUP, SOURCE, STEP
 from headstart.pipeline.rounds import TOLD, Round, Way, file_name
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _LONG = 12  # epochs from which on a fast rate shows what it gives
 VIEWS = Views(n_views=4, refresh=0.25)
+_TINY = float(np.finfo(np.float64).tiny)
 Linear = tuple["NDArray[np.floating]", "NDArray[np.floating]"]
 Probe = Callable[["NDArray[np.int64]"], Linear]
 
@@ -59,6 +62,8 @@ class FineTuning:
         schedule says.
     recipe : Recipe
         The rest; its epochs are the schedule's. A step sees 32 pictures at any smaller batch size.
+    correction : NetworkCorrection
+        Loss and batches. Whatever shares they train for, probabilities are moved back to those of the data.
     prefer : sequence of str
         Rates that the history would try first. Where one only fits the budget and it is trained for long enough, it
         is the first of these.
@@ -82,6 +87,7 @@ class FineTuning:
         cache_size: int,
         rates: tuple[float, ...],
         recipe: Recipe | None = None,
+        correction: NetworkCorrection = PLAIN,
         prefer: Sequence[str] = (),
         norms: tuple[str, ...] = (SOURCE,),
         variants: Mapping[str, tuple[Source, Probe]] | None = None,
@@ -89,7 +95,8 @@ class FineTuning:
     ) -> None:
         self.source, self.pictures, self.probe, self.bench = source, pictures, probe, bench
         self.plan, self.choice, self.folder, self.quiet = plan, choice, folder, quiet
-        self.rates, self.recipe, self.prefer = rates, recipe or Recipe(), prefer
+        self.rates, self.recipe = rates, recipe or Recipe()
+        self.correction, self.prefer = correction, prefer
         self.norms, self.variants = norms, variants or {}
         self.rounds: list[Round] = []
         self._limit = cache_size
@@ -131,6 +138,7 @@ class FineTuning:
         detail = (
             f"{epochs} epochs, rate {way.rate:g}, layer decay {self.recipe.layer_decay:g}, views "
             f"{'cropped' if way.crops else 'of the whole picture'}"
+            f"{', ' * (not self.correction.is_plain)}{self.correction.text}"
         )
         detail += TOLD[way.norm]
         if self.recipe.batch_size != STEP:
@@ -183,6 +191,8 @@ class FineTuning:
         else:
             network = self._train(way, train, epochs, path.with_suffix(".ckpt"), f"fold {fold + 1}")
             found = predict(network, self._store(way), test, device=self.choice.device)
+            if not self.correction.is_plain:
+                found = softmax(np.log(np.maximum(found, _TINY)) + self._shift(train), axis=1)
             if team().leads:
                 _write_array(path, found)
         y = self.bench.y[test]
@@ -194,12 +204,15 @@ class FineTuning:
         source, probe = self._variant(way)
         head = probe(rows) if probe else self._blank_head()
         recipe = dataclasses.replace(self.recipe, epochs=epochs, rate=way.rate)
+        y, correction = self.bench.y, self.correction
         label = f"{source.name}: training {f'from {way.cut}' if way.cut else 'all'}, {what}"
         with progress(label, epochs * len(rows), quiet=self.quiet) as advance:
             return fine_tune(
-                self._store(way), self.bench.y, rows, head, recipe, views=VIEWS,
+                self._store(way), y, rows, head, recipe, views=VIEWS,
                 hold=probe is not None and way.norm != BATCH, change=self._change(way, rows),
                 device=self.choice.device, seed=self.bench.seed, checkpoint=checkpoint, advance=advance,
+                loss=correction.make_loss(self._counts(rows), epochs, recipe.label_smoothing),
+                sampler=correction.make_sampler(y[rows], recipe.batch_size, epochs, self.bench.seed),
             ).network  # fmt: skip
 
     def _variant(self, way: Way) -> tuple[Source, Probe | None]:
@@ -214,6 +227,13 @@ class FineTuning:
             self._regrouped = regroup_above(network, top, self._store(way), rows, matched=self.probe is not None)
 
         return change
+
+    def _counts(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.bincount(self.bench.y[rows], minlength=self.bench.n_classes)
+
+    def _shift(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what moves logits (k,) of a network trained on these rows to the shares of the data."""
+        return self.correction.shift(self._counts(rows))
 
     def _blank_head(self) -> Linear:
         from headstart.finetuning.top import classifier_of
@@ -246,7 +266,7 @@ class FineTuning:
         )
         classifier = classifier_of(network)
         weight = classifier.weight.detach().numpy().astype(np.float64) * sharpness
-        bias = classifier.bias.detach().numpy().astype(np.float64) * sharpness
+        bias = (classifier.bias.detach().numpy().astype(np.float64) + self._shift(rows)) * sharpness
         groups = grouped(network, self._regrouped) if way.norm == GROUP else ()
         source = as_source(network, self._variant(way)[0], "target", len(bias), groups=groups)
         return Model(((source, (LAST,)),), LogisticHead.from_arrays({"weight": weight, "bias": bias}))

@@ -12,6 +12,7 @@ import numpy as np
 from headstart.features.graph import INPUT, LAST, OPSET, graph_file
 from headstart.results import DataError
 from headstart.results.files import write_bytes
+from headstart.training.isotonic import KNOTS, VALUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,9 +27,10 @@ Arrays = dict[str, "NDArray[np.float32]"]
 
 
 def head_arrays(model: Model) -> Arrays:
-    """Return the arrays of the head in single precision; ``to_arrays`` of the head says what they are."""
+    """Return the arrays of the head and its calibration in single precision; their ``to_arrays`` say what they are."""
     # safetensors writes the buffer as it lies, whatever its order.
-    return {name: np.ascontiguousarray(array, np.float32) for name, array in model.head.to_arrays().items()}
+    arrays = {**model.head.to_arrays(), **(model.calibration.to_arrays() if model.calibration else {})}
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
 
 
 def write_weights(path: Path, model: Model, metadata: Mapping[str, str]) -> dict[str, str]:
@@ -150,7 +152,7 @@ def _taps(model: Model) -> tuple[Any, str]:
 
 
 def _append_head(graph: Any, feeds: str, arrays: Arrays) -> None:
-    """Append the nodes of the head: a linear layer, on kernel values or ranks if it has any, and the softmax."""
+    """Append the nodes of the head: linear, on kernel values or ranks if it has any; softmax; calibration."""
     from onnx import helper, numpy_helper
 
     def inner(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
@@ -158,6 +160,8 @@ def _append_head(graph: Any, feeds: str, arrays: Arrays) -> None:
         graph.node.append(helper.make_node(operator, inputs, [HEAD + output], name=HEAD + output, **attributes))
         return HEAD + output
 
+    knots, values = arrays.get(KNOTS), arrays.get(VALUES)
+    arrays = {name: array for name, array in arrays.items() if name not in (KNOTS, VALUES)}
     held = {name: HEAD + name for name in (*arrays, "lengths")}
     if "landmarks" in arrays:
         arrays = {**arrays, "lengths": np.square(arrays["landmarks"].astype(np.float64)).sum(axis=1, dtype=np.float32)}
@@ -175,8 +179,31 @@ def _append_head(graph: Any, feeds: str, arrays: Arrays) -> None:
         inside = inner("Clip", [inner("Mul", [apart, held["slopes"]], "along"), low, high], "inside")
         feeds = inner("ReduceSum", [inner("Mul", [inside, held["rises"]], "risen"), axis], "ranks", keepdims=0)
     logits = inner("Gemm", [feeds, held["weight"], held["bias"]], "logits", transB=1)
-    graph.node.append(helper.make_node("Softmax", [logits], [PROBABILITIES], axis=1, name=PROBABILITIES))
     graph.initializer.extend(numpy_helper.from_array(array, held[name]) for name, array in arrays.items())
+    if knots is None or values is None:
+        graph.node.append(helper.make_node("Softmax", [logits], [PROBABILITIES], axis=1, name=PROBABILITIES))
+        return
+    # Each piece of a line rises from 0 to its height between two knots; the line is the sum, which no rounding tears.
+    width = np.diff(knots, axis=1)
+    pieces = {
+        "last axis": np.array([2]),
+        "from": knots[:, :-1],
+        "slope": np.divide(1, width, out=np.zeros_like(width), where=width > 0),
+        "height": np.diff(values, axis=1),
+        "lowest": values[:, 0],
+        "zero": np.float32(0),
+        "one": np.float32(1),
+        "second axis": np.array([1]),
+    }
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(array), HEAD + name) for name, array in pieces.items())
+    said = inner("Unsqueeze", [inner("Softmax", [logits], "uncalibrated", axis=1), HEAD + "last axis"], "column")
+    along = inner("Mul", [inner("Sub", [said, HEAD + "from"], "past"), HEAD + "slope"], "along")
+    risen = inner("Mul", [inner("Clip", [along, HEAD + "zero", HEAD + "one"], "part"), HEAD + "height"], "risen")
+    lines = inner(
+        "Add", [inner("ReduceSum", [risen, HEAD + "last axis"], "rise", keepdims=0), HEAD + "lowest"], "lines"
+    )
+    whole = inner("ReduceSum", [lines, HEAD + "second axis"], "whole", keepdims=1)
+    graph.node.append(helper.make_node("Div", [lines, whole], [PROBABILITIES], name=PROBABILITIES))
 
 
 def metadata(classes: Sequence[str], model: Model, feature_names: Sequence[str] = ()) -> dict[str, str]:
@@ -186,7 +213,12 @@ def metadata(classes: Sequence[str], model: Model, feature_names: Sequence[str] 
         "model": model.text,
         "producer": "headstart",
     }
-    if model.offsets:
+    if model.prior:
+        result["prior"] = json.dumps(model.prior)
+    if model.cost:
+        result["decision"] = "the class j with the lowest sum over i of probability i * cost[i][j]"
+        result["cost"] = json.dumps(model.cost)
+    elif model.offsets:
         result["decision"] = "the class with the highest log(probability) + offset"
         result["offsets"] = json.dumps(model.offsets)
     if not model.parts:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from headstart.data import Target
     from headstart.data.profile import Profile
-    from headstart.evaluation import CrossValidation, Evaluation, LabelIssues, Mistakes
+    from headstart.evaluation import Calibrating, CrossValidation, Evaluation, LabelIssues, Mistakes
     from headstart.evaluation.verdict import TransferVerdict
     from headstart.finetuning.probe import LayerProbe
     from headstart.finetuning.rule import TwoByTwo
-    from headstart.imbalance import Balance, MetricChoice
+    from headstart.imbalance import Balance, Deployment, MetricChoice
     from headstart.normalization import Audit
     from headstart.pipeline.bakeoff import BakeOff
     from headstart.pipeline.carried import Carried
@@ -65,9 +65,11 @@ class Findings:
     scenario: Scenario | None = None
     carried: Carried | None = None
     verdict: TransferVerdict | None = None
+    calibrating: Calibrating | None = None
     warm: WarmStart | None = None
     meta: dict[str, float] | None = None
     balance: Balance | None = None
+    deployment: Deployment | None = None
     plain: NDArray[np.float64] | None = None
     probabilities: NDArray[np.float64] | None = None
     decisions: NDArray[np.int64] | None = None
@@ -78,7 +80,7 @@ class Findings:
         found = (
             self.profile, self.metric, self.ranking, self.input_fit, self.audit, self.norming, self.seen,
             self.validation, self.probe, self.rule, self.warm, self.bakeoff, self.scenario, self.carried, self.verdict,
-            self.balance, self.evaluation, self.mistakes, self.issues,
+            self.calibrating, self.balance, self.deployment, self.evaluation, self.mistakes, self.issues,
         )  # fmt: skip
         return [answer for answer in found if answer is not None]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from headstart.pipeline import deploying
 from headstart.pipeline.balancing import balanced_decisions, balanced_head
 from headstart.pipeline.carrying import carried_head
 from headstart.pipeline.findings import Findings
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from headstart.pipeline.carrying import Features
     from headstart.pipeline.model import Model
     from headstart.sources import Fit, Source
-    from headstart.training import LogisticHead
 
 Tell = Callable[[Answer], None]
 STRATEGIES = ("linear", "frozen", "auto")
@@ -58,6 +58,11 @@ def fit(
     strategy: str = "linear",
     budget: float | None = None,
     balance: str = "none",
+    calibration: str = "none",
+    cost: Any = None,
+    prevalence: str | float | None = None,
+    loss: str = "cross-entropy",
+    batches: str = "natural",
     trials: int | None = None,
     source_data: Any = None,
     norm: str = "source",
@@ -99,10 +104,27 @@ def fit(
     budget : float, optional
         Minutes that training networks may take, with ``strategy="auto"``; by default what fourteen epochs of plain
         fine-tuning of the whole network would take on this machine, and at most 20.
-    balance : {"none", "auto", "logit-adjustment", "thresholds", "class-weights", "under-sampling", "smote"}
-        Whether an imbalance is corrected: ``"auto"`` compares the ways out of fold, by the metric that the imbalance
-        asks for, and takes the simplest that is not worse than the best. The last three need ``strategy="linear"``.
+    balance : str
+        Whether an imbalance is corrected: ``"none"``; ``"auto"`` compares the ways out of fold, by the metric that the
+        imbalance asks for, see ``headstart.imbalance.balance``; ``"logit-adjustment"``, ``"thresholds"``, and with
+        ``strategy="linear"`` also ``"class-weights"``, ``"weights-then-thresholds"``, ``"over-sampling"``,
+        ``"under-sampling"``, ``"smote"``.
         Probabilities stay those of the data; decisions are moved.
+    calibration : {"none", "auto", "temperature", "isotonic"}
+        Whether probabilities are calibrated, out of fold and after all that trains; ``"auto"`` compares. It goes with
+        the ways to balance that move decisions only.
+    cost : str, path or array_like (k, k), optional
+        What mistakes cost where the model is used: ``"fn=10,fp=1"`` for two classes, or a CSV table with the true class
+        in rows and the said one in columns. The class that costs least in expectation is said.
+    prevalence : str or float, optional
+        Shares of the classes where the model is used: a number for the positive class, or ``"NAME=0.1,OTHER=0.2"``.
+        Probabilities and decisions are then for those; the test part is judged at its own shares. Neither this nor
+        ``cost`` goes with ``balance``: both say what is decided.
+    loss : str
+        Of networks (``strategy="auto"``): ``"cross-entropy"``, ``"focal"``, ``"class-balanced"``,
+        ``"class-balanced-focal"``, ``"ldam-drw"``, ``"logit-adjustment"``.
+    batches : {"natural", "balanced", "square-root", "progressive"}
+        How they draw examples. Loss and batches that correct the same imbalance twice are refused.
     trials : int, optional
         How many ways on frozen features are tried, the plain one counting; all by default. What worked on the most
         similar targets of the local history (``headstart.transfer.history``) is tried first.
@@ -146,11 +168,9 @@ def fit(
     from headstart.data.profile import profile
     from headstart.features.backends import Choice
     from headstart.features.cache import DEFAULT_LIMIT
-    from headstart.features.graph import LAST
     from headstart.imbalance import choose_metric
     from headstart.imbalance.balance import NONE, WAYS
     from headstart.pipeline.choice import candidates, choose_source
-    from headstart.pipeline.model import Model
     from headstart.pipeline.seen import seen_by_source
     from headstart.sources import FITS
     from headstart.training.scaling import checked_scaling
@@ -167,6 +187,7 @@ def fit(
         raise HeadstartError(f"scaling={scaling!r} goes without balance only: leave one of the two out")
     if final and balance != NONE:
         raise HeadstartError("final=True goes without balance only: leave one of the two out")
+    deploying.check_options(strategy, balance, calibration, cost, prevalence, loss, batches)
     if trials is not None and trials < 1:
         raise HeadstartError(f"trials={trials}: give 1 or more")
     if source_data is not None and (strategy != "linear" or final or balance != NONE or scaling != "standard"):
@@ -190,9 +211,10 @@ def fit(
         )
     settings = Settings(
         source=getattr(source, "name", str(source)), architecture=architecture, input_fit=input_fit, final=final,
-        seed=seed, strategy=strategy, budget=budget, balance=balance, norm=norm, batch_size=batch_size,
-        scaling=scaling, trials=trials, source_data=other.fingerprint if other else None, backend=backend,
-        device=device,
+        seed=seed, strategy=strategy, budget=budget, balance=balance, calibration=calibration,
+        cost=deploying.told_cost(cost), prevalence=None if prevalence is None else str(prevalence), loss=loss,
+        batches=batches, norm=norm, batch_size=batch_size, scaling=scaling, trials=trials,
+        source_data=other.fingerprint if other else None, backend=backend, device=device,
     )  # fmt: skip
     folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     sources = candidates(source, architecture) if target.pictures is not None else []
@@ -214,6 +236,7 @@ def fit(
     tell(found.profile)
     found.metric = choose_metric(target.labels[target.rows("train", "val")])
     tell(found.metric)
+    deploying.checked(found)
     limit = DEFAULT_LIMIT if cache_size is None else cache_size
     if sources:
         choose_source(found, sources, Choice(plan.engine["backend"], plan.device, "as planned"), tell, limit, quiet)
@@ -225,8 +248,7 @@ def fit(
     work = folder / WORK
     if strategy == "linear" or found.source is None:
         features = functools.partial(_features_of, found, plan, limit, quiet)
-        head, offsets = _head(found, X, tell, quiet, other, features)
-        model = Model(((found.source, (LAST,)),) if found.source else (), head, offsets=_told(offsets))
+        model = _head(found, X, tell, quiet, other, features)
     else:
         model = _contest(found, plan, work, tell, limit, quiet)
     if ours.leads:
@@ -324,9 +346,11 @@ def _features_of(
 
 def _head(
     found: Findings, X: NDArray[np.floating], tell: Tell, quiet: bool, other: Target | None, features: Features
-) -> tuple[LogisticHead, NDArray[np.float64] | None]:
+) -> Model:
     """Choose, fit and measure the head."""
     from headstart.evaluation import cross_validate
+    from headstart.features.graph import LAST
+    from headstart.pipeline.model import Model
     from headstart.training import LogisticHead
 
     target, seed, scaling = found.target, found.settings.seed, found.settings.scaling
@@ -339,19 +363,25 @@ def _head(
         )  # fmt: skip
     tell(found.validation)
     head = LogisticHead(C=found.validation.C, scaling=scaling).fit(X[development], y[development])
-    out_of_fold, expected = found.validation.probabilities, found.validation.estimate
+    table, expected = found.validation.probabilities, found.validation.estimate
     if other is not None:
         head = carried_head(found, other, X[development], found.validation.C, features, quiet=quiet)
         assert found.carried is not None
-        out_of_fold, expected = found.carried.probabilities, found.carried.estimate
+        table, expected = found.carried.probabilities, found.carried.estimate
         for answer in (found.scenario, found.carried, found.verdict):
             if answer is not None:
                 tell(answer)
-    head, offsets = balanced_head(found, X[development], head, found.validation.C)
+    out_of_fold = table
+    if found.settings.calibration == "none":
+        head, offsets = balanced_head(found, X[development], head, found.validation.C)
+    model = Model(((found.source, (LAST,)),) if found.source else (), head)
+    if found.settings.calibration != "none":
+        model, table = deploying.calibrated(found, model, table, tell)
+        offsets = balanced_decisions(found, table)
     probabilities = np.full((len(target), len(target.classes)), np.nan)
     usable = np.isfinite(X).all(axis=1)
-    probabilities[usable] = head.predict_proba(X[usable])
-    probabilities[development] = out_of_fold
+    probabilities[usable] = model.predict_proba(X[usable])
+    probabilities[development] = table
     decisions = _decisions(probabilities, offsets)
     if found.balance is not None:
         probabilities[development], decisions[development] = found.balance.probabilities, found.balance.decisions
@@ -360,7 +390,8 @@ def _head(
     if found.settings.final:
         everything = target.rows("train", "val", "test")
         head = LogisticHead(C=found.validation.C, scaling=scaling).fit(X[everything], y[everything])
-    return head, offsets
+        model = deploying.with_calibration(found, Model(model.parts, head))
+    return deploying.with_deployment(found, dataclasses.replace(model, offsets=_told(offsets)))
 
 
 def _contest(found: Findings, plan: Plan, work: Path, tell: Tell, limit: int, quiet: bool) -> Model:
@@ -372,7 +403,8 @@ def _contest(found: Findings, plan: Plan, work: Path, tell: Tell, limit: int, qu
     target, choice = found.target, Choice(plan.engine["backend"], plan.device, "as planned")
     assert target.pictures is not None
     model, probabilities = contest(found, choice, work, tell, cache_size=limit, quiet=quiet)
-    test = target.rows("test")
+    development, test = target.rows("train", "val"), target.rows("test")
+    model, probabilities[development] = deploying.calibrated(found, model, probabilities[development], tell)
     if len(test):
         pictures, activations = target.pictures.subset(test), []
         for source, taps in model.parts:
@@ -391,16 +423,17 @@ def _contest(found: Findings, plan: Plan, work: Path, tell: Tell, limit: int, qu
             read = model.concatenate(activations)
         probabilities[test] = model.predict_proba(read)
     assert found.bakeoff is not None and found.plain is not None
-    offsets = balanced_decisions(found, probabilities[target.rows("train", "val")])
+    offsets = balanced_decisions(found, probabilities[development])
+    offsets = deploying.network_offsets(found) if offsets is None else offsets
     decisions = _decisions(probabilities, offsets)
     if found.balance is not None:
-        known = np.flatnonzero(np.isfinite(probabilities[target.rows("train", "val")]).all(axis=1))
-        decisions[target.rows("train", "val")[known]] = found.balance.decisions
+        known = np.flatnonzero(np.isfinite(probabilities[development]).all(axis=1))
+        decisions[development[known]] = found.balance.decisions
         tell(found.balance)
     handed_back = found.verdict is not None and found.verdict.answer == "hurts"  # the estimate is not of the baseline
     expected = None if handed_back else found.bakeoff.estimate
     _judge(found, probabilities, decisions, found.plain, expected, tell)
-    return dataclasses.replace(model, offsets=_told(offsets))
+    return deploying.with_deployment(found, dataclasses.replace(model, offsets=_told(offsets)))
 
 
 def _decisions(probabilities: NDArray[np.float64], offsets: NDArray[np.float64] | None) -> NDArray[np.int64]:
@@ -429,6 +462,7 @@ def _judge(
     target, seed = found.target, found.settings.seed
     development, test = target.rows("train", "val"), target.rows("test")
     y, groups = target.y, target.groups
+    decisions = deploying.deploy(found, probabilities, decisions, tell)
     if len(test):
         with found.timed("evaluation"):
             found.evaluation = evaluate(
@@ -448,7 +482,7 @@ def _judge(
         )
     found.issues = label_issues(y[development], out_of_fold, target.ids[development], target.classes)
     tell(found.issues)
-    found.probabilities, found.decisions = probabilities, decisions
+    found.probabilities, found.decisions = deploying.corrected(found, probabilities), decisions
 
 
 def _surprises(expected: Interval | None, evaluation: Evaluation) -> tuple[str, ...]:

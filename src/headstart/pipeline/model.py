@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from headstart.sources import Source
     from headstart.training import LogisticHead, SVMHead
+    from headstart.training.isotonic import Isotonic
 
     Head = LogisticHead | SVMHead
 
@@ -40,12 +42,22 @@ class Model:
         Whether the head reads classical descriptors of pictures (``features.handmade``), and no network does.
     offsets : tuple of float
         Added to each class's log probability before the highest is taken; none where the most probable class is said.
+    calibration : Isotonic or None
+        Applied to what the head says. A temperature stands in the head's own weights.
+    prior : tuple of float
+        Shares of the classes that the probabilities answer for; none where these are the shares of the data.
+    cost : tuple of tuple of float
+        Entry (i, j): the cost of saying class j of an example of class i; the class that costs least in expectation is
+        said. None where no cost was given.
     """
 
     parts: tuple[Part, ...]
     head: Head
     handmade: bool = False
     offsets: tuple[float, ...] = ()
+    calibration: Isotonic | None = None
+    prior: tuple[float, ...] = ()
+    cost: tuple[tuple[float, ...], ...] = ()
 
     @property
     def kind(self) -> str:
@@ -95,15 +107,42 @@ class Model:
             )
         if not len(features):
             return np.empty((0, len(self.head.classes_)))
-        return self.head.predict_proba(features)
+        found = self.head.predict_proba(features)
+        return found if self.calibration is None else self.calibration(found)
+
+    def scores(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the decision takes the highest of, (n, k)."""
+        return decision_scores(probabilities, self.offsets, self.cost)
+
+    def with_logits(self, factor: float, shift: NDArray[np.float64] | float = 0.0) -> Model:
+        """Return the model with the logits of its head times ``factor``, and ``shift`` (k,) added."""
+        arrays = self.head.to_arrays()
+        moved = {**arrays, "weight": arrays["weight"] * factor, "bias": arrays["bias"] * factor + shift}
+        return dataclasses.replace(self, head=type(self.head).from_arrays(moved))
 
 
-def read_head(path: Path, names: Mapping[str, str], kind: str) -> Head:
-    """Return the head of a ``kind`` whose arrays stand in a safetensors file under ``names``: array to tensor."""
+def decision_scores(
+    probabilities: NDArray[np.float64], offsets: Sequence[float] = (), cost: Sequence[Sequence[float]] = ()
+) -> NDArray[np.float64]:
+    """Return what the decision takes the highest of, (n, k): minus the cost, or log probability plus offset."""
+    if len(cost):
+        return -np.asarray(probabilities @ np.array(cost))
+    if not len(offsets):
+        return probabilities
+    return np.asarray(np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)) + np.array(offsets))
+
+
+def read_head(path: Path, names: Mapping[str, str], kind: str) -> tuple[Head, Isotonic | None]:
+    """Return the head of a ``kind``, and its calibration if it has one, from a safetensors file.
+
+    ``names`` maps their arrays to tensors.
+    """
     from safetensors import safe_open
 
     from headstart.training import LogisticHead, SVMHead
+    from headstart.training.isotonic import KNOTS, Isotonic
 
     with safe_open(path, framework="numpy") as stored:
         arrays = {array: stored.get_tensor(tensor) for array, tensor in names.items()}
-    return LogisticHead.from_arrays(arrays) if kind == "logistic" else SVMHead.from_arrays(arrays)
+    head = LogisticHead.from_arrays(arrays) if kind == "logistic" else SVMHead.from_arrays(arrays)
+    return head, Isotonic.from_arrays(arrays) if KNOTS in arrays else None

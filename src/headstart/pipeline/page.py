@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from headstart.pipeline.page_bakeoff import bakeoff_sections
+from headstart.pipeline.page_balance import balance_sections
 from headstart.pipeline.page_carried import carried_sections
 from headstart.pipeline.page_norm import norm_sections
 from headstart.report import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from headstart.evaluation import LabelIssues, Mistakes
-    from headstart.imbalance import Balance, MetricChoice
+    from headstart.imbalance import MetricChoice
     from headstart.pipeline.findings import Findings
     from headstart.pipeline.plan import Plan
 
@@ -81,9 +82,7 @@ def report_page(found: Findings, plan: Plan) -> str:
         sections.append(answer_section(found.seen))
     if found.validation is not None:
         sections.append(_validation(found))
-    sections += [*carried_sections(found), *bakeoff_sections(found)]
-    if found.balance is not None:
-        sections.append(_balance(found.balance))
+    sections += [*carried_sections(found), *bakeoff_sections(found), *balance_sections(found)]
     if found.evaluation is not None:
         sections.append(_evaluation(found))
     sections.append(_look_at(found))
@@ -148,6 +147,17 @@ def _command(plan: Plan) -> str:
         words += ["--batch-size", str(settings.batch_size)]
     if settings.scaling != "standard":
         words += ["--scaling", settings.scaling]
+    if settings.calibration != "none":
+        words += ["--calibration", settings.calibration]
+    if settings.cost is not None:
+        alone = isinstance(settings.cost, str) and "\n" not in settings.cost
+        words += ["--cost", str(settings.cost) if alone else "COSTS.csv"]
+    if settings.prevalence is not None:
+        words += ["--prevalence", settings.prevalence]
+    if settings.loss != "cross-entropy":
+        words += ["--loss", settings.loss]
+    if settings.batches != "natural":
+        words += ["--batches", settings.batches]
     if settings.final:
         words.append("--final")
     return " ".join(shlex.quote(word) for word in words)
@@ -200,23 +210,6 @@ def _metric(answer: MetricChoice) -> Section:
     plot = Figure(answer.plot(), "What models score that never look at an example")
     frame = answer.to_frame()
     return answer_section(answer, plot, Details("Every metric", [Table(frame, limit=len(frame))]), table=False)
-
-
-def _balance(answer: Balance) -> Section:
-    frame = answer.to_frame()
-    why = (
-        f"Compared on {answer.n:,} development examples by {answer.metric}, decisions being made on rows that neither "
-        "trained nor tuned. Taken is the simplest way within one standard error of the best, if the gain to expect, "
-        "the choice paid for, is above 0. The test part played no role. Whatever is taken, probabilities answer for "
-        "classes as frequent as they are in the data."
-    )
-    decision = Decision(
-        f"Correction: {answer.taken}.", why, frame, list(frame.index).index(answer.taken), "--balance WAY"
-    )
-    if len(answer.ways) == 1:
-        return answer_section(answer, decision, table=False)
-    plot = Figure(answer.plot(), "Gain of each way over no correction, with its 95 % interval; filled: taken")
-    return answer_section(answer, plot, decision, table=False)
 
 
 def _source(found: Findings) -> Section:

@@ -56,6 +56,14 @@ class Settings:
         Of fine-tuning.
     scaling : {"standard", "robust", "quantile"}
         Of plain features.
+    calibration : str
+        ``"none"``, ``"auto"``, ``"temperature"`` or ``"isotonic"``; see ``headstart.evaluation.calibrate``.
+    cost : str, list of list of float or None
+        What mistakes cost, as ``headstart.imbalance.cost_matrix`` takes it.
+    prevalence : str or None
+        Shares of the classes where the model is used, as ``headstart.imbalance.parse_prevalence`` takes them.
+    loss, batches : str
+        What networks are trained with; see ``headstart.imbalance.network_correction``.
     backend, device : str
         Engine and device; ``"auto"`` chooses.
     trials : int or None
@@ -74,6 +82,11 @@ class Settings:
     norm: str = "source"
     batch_size: int = 32
     scaling: str = "standard"
+    calibration: str = "none"
+    cost: str | list[list[float]] | None = None
+    prevalence: str | None = None
+    loss: str = "cross-entropy"
+    batches: str = "natural"
     backend: str = "auto"
     device: str = "auto"
     trials: int | None = None

@@ -122,7 +122,7 @@ class Run:
     def predict(self, X: Any, *, device: str = "auto", quiet: bool = True) -> NDArray[np.object_]:
         """Return the class, as text, of each picture or row of features; see ``predict_proba``.
 
-        It is the most probable one, unless decisions were balanced (``fit(balance=...)``).
+        It is the most probable one, unless decisions were balanced (``fit(balance=...)``) or made for a cost.
         """
         best = self._scores(self.predict_proba(X, device=device, quiet=quiet)).argmax(axis=1)
         named: NDArray[np.object_] = np.array(self.classes, dtype=object)[best]
@@ -154,10 +154,10 @@ class Run:
 
     def _scores(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the decision takes the highest of."""
-        offsets = self.info["model"].get("offsets") or ()
-        if not offsets:
-            return probabilities
-        return np.asarray(np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)) + np.array(offsets))
+        from headstart.pipeline.model import decision_scores
+
+        told = self.info["model"]
+        return decision_scores(probabilities, told.get("offsets") or (), told.get("cost") or ())
 
     def _from_handmade(self, pictures: PictureSet) -> tuple[NDArray[np.float64], dict[int, str]]:
         from headstart.features.handmade import handmade_features
@@ -192,9 +192,12 @@ class Run:
         from headstart.sources.catalogue import run_parts
 
         told = self.info["model"]
-        head = read_head(self.folder / "model.safetensors", told["head"], told["kind"])
-        offsets = tuple(told.get("offsets") or ())
-        return Model(run_parts(self.folder), head, handmade=self._handmade, offsets=offsets)
+        head, calibration = read_head(self.folder / "model.safetensors", told["head"], told["kind"])
+        return Model(
+            run_parts(self.folder), head, handmade=self._handmade, offsets=tuple(told.get("offsets") or ()),
+            calibration=calibration, prior=tuple(told.get("prior") or ()),
+            cost=tuple(tuple(row) for row in told.get("cost") or ()),
+        )  # fmt: skip
 
     @functools.cached_property
     def _sheet(self) -> Sheet:

@@ -96,6 +96,8 @@ def described(model: Model, names: Mapping[str, str]) -> dict[str, Any]:
         "text": model.text,
         "handmade": model.handmade,
         "offsets": model.offsets,
+        "prior": model.prior,
+        "cost": model.cost,
         "parts": parts,
         "architecture": first["architecture"],
         "preprocessing": first["preprocessing"],
