@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from headstart.taskonomy import SeenAs
     from headstart.transfer.history import WarmStart
     from headstart.transferability.ranking import Ranking
+
+
+Tell = Callable[[Answer], None]
 
 
 @dataclasses.dataclass

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from headstart.pipeline import deploying
-from headstart.pipeline.balancing import balanced_decisions, balanced_head
-from headstart.pipeline.carrying import carried_head
-from headstart.pipeline.findings import Findings
-from headstart.pipeline.norm_ways import check_modality, checked
+from headstart.pipeline.extracting import choose_engine_for, features, features_of
+from headstart.pipeline.findings import Findings, Tell
+from headstart.pipeline.making import contested_model, linear_model
+from headstart.pipeline.norm_ways import check_modality
 from headstart.pipeline.norming import norm_features
+from headstart.pipeline.options import checked_options
 from headstart.pipeline.past import remember_run
-from headstart.pipeline.plan import Plan, Settings, make_plan
+from headstart.pipeline.plan import Settings, make_plan
 from headstart.pipeline.run import Run
 from headstart.pipeline.writing import write_run
-from headstart.results import Answer, HeadstartError
 from headstart.results.team import team
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from headstart.data import Target
-    from headstart.evaluation import Evaluation
     from headstart.features.backends import Choice
-    from headstart.metrics import Interval
-    from headstart.pipeline.carrying import Features
-    from headstart.pipeline.model import Model
-    from headstart.sources import Fit, Source
+    from headstart.sources import Source
 
-Tell = Callable[[Answer], None]
-STRATEGIES = ("linear", "frozen", "auto")
 WORK = ".work"  # what a run that is stopped goes on from
 
 
@@ -169,32 +156,14 @@ def fit(
     from headstart.features.backends import Choice
     from headstart.features.cache import DEFAULT_LIMIT
     from headstart.imbalance import choose_metric
-    from headstart.imbalance.balance import NONE, WAYS
     from headstart.pipeline.choice import candidates, choose_source
     from headstart.pipeline.seen import seen_by_source
-    from headstart.sources import FITS
-    from headstart.training.scaling import checked_scaling
 
-    if input_fit not in {"auto", *FITS}:
-        raise HeadstartError(f"no input fit {input_fit!r}: choose auto, crop, squash or pad")
-    if strategy not in STRATEGIES:
-        raise HeadstartError(f"no strategy {strategy!r}: choose {', '.join(STRATEGIES)}")
-    if balance not in ("auto", *WAYS):
-        raise HeadstartError(f"no balance {balance!r}: choose auto, {', '.join(WAYS)}")
-    if final and strategy != "linear":
-        raise HeadstartError("final=True goes with strategy='linear' only: leave one of the two out")
-    if checked_scaling(scaling) != "standard" and balance != NONE:
-        raise HeadstartError(f"scaling={scaling!r} goes without balance only: leave one of the two out")
-    if final and balance != NONE:
-        raise HeadstartError("final=True goes without balance only: leave one of the two out")
-    deploying.check_options(strategy, balance, calibration, cost, prevalence, loss, batches)
-    if trials is not None and trials < 1:
-        raise HeadstartError(f"trials={trials}: give 1 or more")
-    if source_data is not None and (strategy != "linear" or final or balance != NONE or scaling != "standard"):
-        raise HeadstartError(
-            "source_data goes with strategy='linear' alone, without balance, scaling and final: leave one out"
-        )
-    norm = checked(norm, batch_size, strategy=strategy)
+    norm = checked_options(
+        input_fit=input_fit, strategy=strategy, balance=balance, final=final, scaling=scaling, trials=trials,
+        with_source_data=source_data is not None, norm=norm, batch_size=batch_size, calibration=calibration, cost=cost,
+        prevalence=prevalence, loss=loss, batches=batches,
+    )  # fmt: skip
     ours = team()
     if not ours.leads:
         quiet, tell = True, None
@@ -219,9 +188,12 @@ def fit(
     folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     sources = candidates(source, architecture) if target.pictures is not None else []
     choices: list[Choice] = []
-    plan = ours.first(
-        lambda: make_plan(folder, settings, target, sources, lambda: _choose(target, sources[0], settings, choices))
-    )
+
+    def engine() -> Choice:
+        choices.append(choose_engine_for(target, sources[0], settings))
+        return choices[0]
+
+    plan = ours.first(lambda: make_plan(folder, settings, target, sources, engine))
     if (folder / "run.json").is_file():
         return Run(folder)
     if ours.leads:
@@ -240,17 +212,16 @@ def fit(
     limit = DEFAULT_LIMIT if cache_size is None else cache_size
     if sources:
         choose_source(found, sources, Choice(plan.engine["backend"], plan.device, "as planned"), tell, limit, quiet)
-    X = _features(found, plan, tell, limit, quiet)
+    X = features(found, plan, tell, limit, quiet)
     X = norm_features(found, X, Choice(plan.engine.get("backend", ""), plan.device, "as planned"), tell, limit, quiet)
     found.seen = seen_by_source(found, X)
     if found.seen is not None:
         tell(found.seen)
     work = folder / WORK
     if strategy == "linear" or found.source is None:
-        features = functools.partial(_features_of, found, plan, limit, quiet)
-        model = _head(found, X, tell, quiet, other, features)
+        model = linear_model(found, X, tell, quiet, other, functools.partial(features_of, found, plan, limit, quiet))
     else:
-        model = _contest(found, plan, work, tell, limit, quiet)
+        model = contested_model(found, plan, work, tell, limit, quiet)
     if ours.leads:
         remember_run(found, X)
         with found.timed("write"):
@@ -258,240 +229,3 @@ def fit(
         shutil.rmtree(work, ignore_errors=True)
     ours.together()
     return Run(folder)
-
-
-def _choose(target: Target, source: Source, settings: Settings, choices: list[Choice]) -> Choice:
-    from headstart.features.activations import choose_engine
-
-    assert target.pictures is not None
-    readable = target.pictures.subset(_readable(target))
-    choices.append(choose_engine(readable, source, backend=settings.backend, device=settings.device))
-    return choices[0]
-
-
-def _readable(target: Target) -> NDArray[np.int64]:
-    return np.array([row for row, name in enumerate(target.ids) if name not in target.unreadable], dtype=np.int64)
-
-
-def _features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) -> NDArray[np.floating]:
-    """Return what the head learns from, (n, d), with NaN where a row cannot be read."""
-    target, settings, source = found.target, found.settings, found.source
-    if target.features is not None:
-        return target.features
-    from headstart.data.splits import sample_rows
-    from headstart.features.activations import compute
-    from headstart.features.backends import Choice
-    from headstart.features.graph import LAST
-    from headstart.pipeline.input_fit import SAMPLE, InputFit, choose_input_fit
-
-    assert source is not None and target.pictures is not None
-    pictures, choice = target.pictures, Choice(plan.engine["backend"], plan.device, "as planned")
-
-    def last(rows: NDArray[np.int64], fit: Fit, label: str) -> NDArray[np.float32]:
-        preprocessing = dataclasses.replace(source.preprocessing, fit=fit)
-        found.source = dataclasses.replace(source, preprocessing=preprocessing)
-        activations = compute(
-            pictures.subset(rows),
-            found.source,
-            taps=[LAST],
-            choice=choice,
-            cache_size=limit,
-            label=label,
-            quiet=quiet,
-        )
-        found.count(activations.n_passed, activations.n_damaged)
-        return activations[LAST]
-
-    own = source.preprocessing.fit
-    if settings.input_fit == "auto":
-        sample = sample_rows(target.y, target.rows("train", "val"), SAMPLE, np.random.default_rng(settings.seed))
-        with found.timed("input_fit"):
-            found.input_fit = choose_input_fit(
-                lambda fit: last(sample, fit, f"{source.name}: trying {fit}"),
-                target.y[sample],
-                target.groups[sample],
-                own=own,
-                random_state=settings.seed,
-            )
-    else:
-        found.input_fit = InputFit(fit=cast("Fit", settings.input_fit), own=own)
-    tell(found.input_fit)
-    readable = _readable(target)
-    with found.timed("features"):
-        vectors = last(readable, found.input_fit.fit, f"{source.name}: features")
-    X = np.full((len(target), vectors.shape[1]), np.nan, dtype=np.float32)
-    X[readable] = vectors
-    return X
-
-
-def _features_of(
-    found: Findings, plan: Plan, limit: int, quiet: bool, other: Target, rows: NDArray[np.int64]
-) -> NDArray[np.floating]:
-    """Return the features of other data's rows, (m, d), made as the target's were."""
-    if other.features is not None:
-        return other.features[rows]
-    from headstart.features.activations import compute
-    from headstart.features.backends import Choice
-    from headstart.features.graph import LAST
-
-    assert other.pictures is not None and found.source is not None
-    choice = Choice(plan.engine["backend"], plan.device, "as planned")
-    activations = compute(
-        other.pictures.subset(rows), found.source, taps=[LAST], choice=choice, cache_size=limit,
-        label=f"{found.source.name}: {other.name}", quiet=quiet,
-    )  # fmt: skip
-    found.count(activations.n_passed, activations.n_damaged)
-    return activations[LAST]
-
-
-def _head(
-    found: Findings, X: NDArray[np.floating], tell: Tell, quiet: bool, other: Target | None, features: Features
-) -> Model:
-    """Choose, fit and measure the head."""
-    from headstart.evaluation import cross_validate
-    from headstart.features.graph import LAST
-    from headstart.pipeline.model import Model
-    from headstart.training import LogisticHead
-
-    target, seed, scaling = found.target, found.settings.seed, found.settings.scaling
-    development = target.rows("train", "val")
-    y, groups = target.y, target.groups
-    with found.timed("cross_validation"):
-        found.validation = cross_validate(
-            X[development], y[development], groups[development], classes=target.classes, random_state=seed,
-            scaling=scaling, quiet=quiet,
-        )  # fmt: skip
-    tell(found.validation)
-    head = LogisticHead(C=found.validation.C, scaling=scaling).fit(X[development], y[development])
-    table, expected = found.validation.probabilities, found.validation.estimate
-    if other is not None:
-        head = carried_head(found, other, X[development], found.validation.C, features, quiet=quiet)
-        assert found.carried is not None
-        table, expected = found.carried.probabilities, found.carried.estimate
-        for answer in (found.scenario, found.carried, found.verdict):
-            if answer is not None:
-                tell(answer)
-    out_of_fold = table
-    if found.settings.calibration == "none":
-        head, offsets = balanced_head(found, X[development], head, found.validation.C)
-    model = Model(((found.source, (LAST,)),) if found.source else (), head)
-    if found.settings.calibration != "none":
-        model, table = deploying.calibrated(found, model, table, tell)
-        offsets = balanced_decisions(found, table)
-    probabilities = np.full((len(target), len(target.classes)), np.nan)
-    usable = np.isfinite(X).all(axis=1)
-    probabilities[usable] = model.predict_proba(X[usable])
-    probabilities[development] = table
-    decisions = _decisions(probabilities, offsets)
-    if found.balance is not None:
-        probabilities[development], decisions[development] = found.balance.probabilities, found.balance.decisions
-        tell(found.balance)
-    _judge(found, probabilities, decisions, out_of_fold, expected, tell)
-    if found.settings.final:
-        everything = target.rows("train", "val", "test")
-        head = LogisticHead(C=found.validation.C, scaling=scaling).fit(X[everything], y[everything])
-        model = deploying.with_calibration(found, Model(model.parts, head))
-    return deploying.with_deployment(found, dataclasses.replace(model, offsets=_told(offsets)))
-
-
-def _contest(found: Findings, plan: Plan, work: Path, tell: Tell, limit: int, quiet: bool) -> Model:
-    """Let the candidates compete, and measure the model that was made."""
-    from headstart.features.activations import compute
-    from headstart.features.backends import Choice
-    from headstart.pipeline.contest import contest
-
-    target, choice = found.target, Choice(plan.engine["backend"], plan.device, "as planned")
-    assert target.pictures is not None
-    model, probabilities = contest(found, choice, work, tell, cache_size=limit, quiet=quiet)
-    development, test = target.rows("train", "val"), target.rows("test")
-    model, probabilities[development] = deploying.calibrated(found, model, probabilities[development], tell)
-    if len(test):
-        pictures, activations = target.pictures.subset(test), []
-        for source, taps in model.parts:
-            activations.append(
-                compute(
-                    pictures, source, taps=taps, choice=choice, cache_size=limit, label=f"{source.name}: features",
-                    quiet=quiet,
-                )
-            )  # fmt: skip
-            found.count(activations[-1].n_passed, activations[-1].n_damaged)
-        if model.handmade:
-            from headstart.features.handmade import handmade_features
-
-            read = handmade_features(pictures)
-        else:
-            read = model.concatenate(activations)
-        probabilities[test] = model.predict_proba(read)
-    assert found.bakeoff is not None and found.plain is not None
-    offsets = balanced_decisions(found, probabilities[development])
-    offsets = deploying.network_offsets(found) if offsets is None else offsets
-    decisions = _decisions(probabilities, offsets)
-    if found.balance is not None:
-        known = np.flatnonzero(np.isfinite(probabilities[development]).all(axis=1))
-        decisions[development[known]] = found.balance.decisions
-        tell(found.balance)
-    handed_back = found.verdict is not None and found.verdict.answer == "hurts"  # the estimate is not of the baseline
-    expected = None if handed_back else found.bakeoff.estimate
-    _judge(found, probabilities, decisions, found.plain, expected, tell)
-    return deploying.with_deployment(found, dataclasses.replace(model, offsets=_told(offsets)))
-
-
-def _decisions(probabilities: NDArray[np.float64], offsets: NDArray[np.float64] | None) -> NDArray[np.int64]:
-    """Return the class that is said of each row; of a row without probabilities, any."""
-    from headstart.imbalance import decide
-
-    known = np.nan_to_num(probabilities)
-    return np.asarray(known.argmax(axis=1) if offsets is None else decide(known, offsets))
-
-
-def _told(offsets: NDArray[np.float64] | None) -> tuple[float, ...]:
-    return () if offsets is None or not offsets.any() else tuple(offsets.tolist())
-
-
-def _judge(
-    found: Findings,
-    probabilities: NDArray[np.float64],
-    decisions: NDArray[np.int64],
-    out_of_fold: NDArray[np.float64],
-    expected: Interval | None,
-    tell: Tell,
-) -> None:
-    """Measure what was predicted for the test part, which is touched here and once; look for wrong labels."""
-    from headstart.evaluation import confident_mistakes, evaluate, label_issues
-
-    target, seed = found.target, found.settings.seed
-    development, test = target.rows("train", "val"), target.rows("test")
-    y, groups = target.y, target.groups
-    decisions = deploying.deploy(found, probabilities, decisions, tell)
-    if len(test):
-        with found.timed("evaluation"):
-            found.evaluation = evaluate(
-                y[test],
-                probabilities[test],
-                classes=target.classes,
-                groups=groups[test],
-                random_state=seed,
-                predicted=decisions[test],
-            )
-        found.evaluation = dataclasses.replace(
-            found.evaluation, warnings=(*_surprises(expected, found.evaluation), *found.evaluation.warnings)
-        )
-        tell(found.evaluation)
-        found.mistakes = confident_mistakes(
-            y[test], probabilities[test], target.ids[test], target.classes, predicted=decisions[test]
-        )
-    found.issues = label_issues(y[development], out_of_fold, target.ids[development], target.classes)
-    tell(found.issues)
-    found.probabilities, found.decisions = deploying.corrected(found, probabilities), decisions
-
-
-def _surprises(expected: Interval | None, evaluation: Evaluation) -> tuple[str, ...]:
-    """Say so where the test part is clearly harder than the development part made one expect."""
-    reached = evaluation.metrics["macro_f1"]
-    if expected is None or not expected.low > reached.high:
-        return ()
-    return (
-        f"macro-F1 is {reached.value:.3f} on the test part where cross-validation expected {expected.value:.3f}: the "
-        "development examples resemble one another more than they resemble the test part (other days, places or "
-        "devices?); name what they share with --group, or add more varied examples",
-    )
