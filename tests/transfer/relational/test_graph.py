@@ -43,6 +43,18 @@ def test_networkx_graphs_keep_their_relations():
     assert (Graph.from_networkx(karate, "nothing").y == -1).all()
 
 
+def test_torch_geometric_data_is_taken_over():
+    torch = pytest.importorskip("torch")
+    data = pytest.importorskip("torch_geometric.data")
+    edges, mask = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]), torch.tensor([False, False, True])
+    given = data.Data(x=torch.ones(3, 2), edge_index=edges, y=torch.tensor([1, -1, 0]), test_mask=mask)
+    graph = Graph.from_data(given)
+    assert graph.edges.tolist() == [[0, 1], [1, 2]] and graph.y.tolist() == [1, -1, 0]
+    assert graph.X.tolist() == [[1, 1]] * 3 and graph.test.tolist() == mask.tolist() and graph.train is None
+    with pytest.raises(DataError, match="no edge_index or no y"):
+        Graph.from_data(data.Data(x=torch.ones(3, 2)))
+
+
 def test_archives_are_read_back(tmp_path):
     X = csr_array(np.array([[0.0, 2.0], [1.0, 0.0], [0.0, 0.0]]))
     table = X.tocoo()

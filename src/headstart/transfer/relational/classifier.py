@@ -81,7 +81,7 @@ def pretrain(
         source, ties, None, shown=shown, n_episodes=n_episodes, epochs=epochs, rate=rate, hidden=hidden, rounds=rounds,
         features=features, seed=random_state,
     )  # fmt: skip
-    return Pretrained(network, roles, features, losses, mixing(source).adjusted, source.name)
+    return Pretrained(network.bare(), roles, features, losses, mixing(source).adjusted, source.name)
 
 
 class NodeClassifier(BaseEstimator):  # type: ignore[misc]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from headstart.results import DataError
 
-_EPS = 1e-12  # squared length below which two examples count as one point
+_EPS = 1e-12  # share of the mean squared length up to which two examples count as one point
 
 
 def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -124,22 +124,36 @@ class RelationalLoss(nn.Module):
 
 def _relative(rows: Tensor) -> Tensor:
     """Return the distances of all pairs over their mean, (b * (b - 1) / 2,); zeros where all are one point."""
+    _, squared, apart = _products(rows)
     first, second = torch.triu_indices(len(rows), len(rows), offset=1)
-    squared = ((rows[first] - rows[second]) ** 2).sum(dim=1)
+    apart = apart[first, second]
     # The root has no gradient at 0: what falls together there stays, and does not turn the others into NaN.
-    apart = squared > _EPS
-    distances = torch.where(apart, torch.where(apart, squared, 1.0).sqrt(), 0.0)
+    distances = torch.where(apart, torch.where(apart, squared[first, second], 1.0).sqrt(), 0.0)
     mean = distances.mean()
     return distances / torch.where(mean > 0, mean, 1.0)
 
 
 def _cosines(rows: Tensor) -> Tensor:
-    """Return the cosine of each angle (j, i, k) at j, (b, b, b); 0 where two of the three fall together."""
-    towards = rows[None] - rows[:, None]
-    squared = (towards**2).sum(dim=2, keepdim=True)
-    apart = squared > _EPS
-    unit = torch.where(apart, towards / torch.where(apart, squared, 1.0).sqrt(), 0.0)
-    return unit @ unit.transpose(1, 2)
+    """Return the cosine of each angle (j, i, k) at j, (b, b, b); 0 where j falls together with one of the others."""
+    products, squared, apart = _products(rows)
+    inverse = torch.where(apart, torch.where(apart, squared, 1.0).rsqrt(), 0.0)
+    own = products.diagonal()[:, None, None]
+    between = products[None] - products[:, :, None] - products[:, None, :] + own
+    return between * inverse[:, :, None] * inverse[:, None, :]
+
+
+def _products(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return inner products about the mean, squared distances and whether two rows are apart, (b, b) each.
+
+    Distances and angles follow from the products, which spares the (b, b, d) differences. What then cancels needs
+    double precision.
+    """
+    wide = rows if rows.device.type == "mps" else rows.double()
+    centred = wide - wide.mean(dim=0)
+    products = centred @ centred.T
+    length = products.diagonal()
+    squared = length[:, None] + length[None] - 2 * products
+    return products, squared, squared > _EPS * length.mean()
 
 
 def _checked(student: Tensor, teacher: Tensor) -> None:

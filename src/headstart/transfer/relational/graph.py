@@ -150,6 +150,18 @@ class Graph:
         edges = np.array([(nodes[a], nodes[b]) for a, b in graph.edges()], dtype=np.int64).reshape(-1, 2)
         return cls(edges, labels, name=name or graph.name or "graph")
 
+    @classmethod
+    def from_data(cls, data: Any, name: str = "graph") -> Graph:
+        """Take over a ``torch_geometric.data.Data``: ``edge_index`` and ``y``, and ``x`` and masks if it has them."""
+        held = {key: getattr(data, key, None) for key in ("edge_index", "y", "x", "train_mask", "test_mask")}
+        if held["edge_index"] is None or held["y"] is None:
+            raise DataError("the data has no edge_index or no y: give both, y with -1 for nodes without a label")
+        arrays: dict[str, Any] = {
+            key: None if value is None else value.detach().cpu().numpy() for key, value in held.items()
+        }
+        train, test = arrays["train_mask"], arrays["test_mask"]
+        return cls(arrays["edge_index"].T, arrays["y"], arrays["x"], train=train, test=test, name=name)
+
 
 def read_graph(path: str | Path) -> Graph:
     """Read a graph from a NumPy archive.

@@ -140,8 +140,8 @@ def _by_degree(graph: Graph, told: Any) -> tuple[tuple[str, float, int], ...]:
     degrees = graph.degrees
     ends = np.quantile(degrees[degrees > 0], [1 / 3, 2 / 3]) if len(graph.edges) else np.zeros(2)
     third = np.searchsorted(ends, degrees)[graph.edges[told].ravel()]
-    ends_of = graph.y[graph.edges[told]]
-    both = np.repeat(ends_of[:, 0] == ends_of[:, 1], 2)
+    pairs = graph.y[graph.edges[told]]
+    both = np.repeat(pairs[:, 0] == pairs[:, 1], 2)
     names = (f"up to {ends[0]:.0f} relations", f"up to {ends[1]:.0f}", "more")
     return tuple(
         (name, float(both[third == place].mean()) if (third == place).any() else np.nan, int((third == place).sum()))

@@ -62,7 +62,12 @@ class PairNetwork(nn.Module):
         self.first = perceptron(n_evidence)
         self.more = nn.ModuleList(perceptron(n_evidence + more) for _ in range(rounds))
         self.features = features
+        self.bare()
+
+    def bare(self) -> PairNetwork:
+        """Let go of the graph; what is left are the weights."""
         self.walk = self.alike = self.rows = torch.empty(0)
+        return self
 
     def on(self, ties: Ties) -> PairNetwork:
         """Let the network run on another graph."""
