@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestCentroid
 from sklearn.preprocessing import StandardScaler
 
@@ -41,10 +40,11 @@ def main() -> None:
     pool = np.where(test, -1, y)
     shallow = StandardScaler().fit(taps[TAP][~test]).transform(taps[TAP])
     deep = StandardScaler().fit(taps["last"][~test]).transform(taps["last"])
-    students = [distil(shallow[~test], deep[~test], random_state=seed).transform(shallow) for seed in range(STUDENTS)]
+    students = [
+        distil(shallow[~test], deep[~test], epochs=10, random_state=seed).transform(shallow) for seed in range(STUDENTS)
+    ]
     features: dict[str, list[NDArray[np.float32]]] = {
         f"{TAP} as it is": [shallow] * SEEDS,
-        f"{TAP}, 64 principal components": [PCA(64, random_state=0).fit(shallow[~test]).transform(shallow)] * SEEDS,
         f"student on {TAP}, 64 numbers": [students[seed % STUDENTS] for seed in range(SEEDS)],
         "teacher: last tap": [deep] * SEEDS,
     }
