@@ -79,7 +79,7 @@ def main() -> None:
                 other: scores(y[asked], head.predict_proba(found[other][asked]))["macro_f1"] for other in HANDS
             }
         for other in HANDS:
-            audit = audit_pictures(pictures[other], learned[:64], own[hand], batch_size=32, n=len(learned), held=True)
+            audit = audit_pictures(pictures[other], learned[:32], own[hand], batch_size=32, n=len(learned), held=True)
             shift = float(np.mean([layer.shift for layer in audit.layers]))
             cells = [f"{shift:.3f}"]
             for way in features:
