@@ -156,7 +156,7 @@ def test_resampled_rows_have_the_shares_and_none_stands_twice():
     assert np.bincount(codes[rows], minlength=3).tolist() == [10, 0, 40] and len(set(rows)) == 50
 
 
-def _residuals(seed, changed, n=300):
+def _residuals(seed, changed, n=150):
     rng = RNG(seed)
     X = rng.normal(size=(2 * n, 2))
     X[n:, 0] += 0.7
@@ -166,10 +166,10 @@ def _residuals(seed, changed, n=300):
 
 
 def test_the_residual_test_holds_under_covariate_shift_and_sees_a_changed_slope():
-    found = np.array([_residuals(seed, changed=False).p_value for seed in range(40)])
-    assert np.mean(found <= 0.05) <= 0.15  # 0.05 and three standard errors
+    found = np.array([_residuals(seed, changed=False).p_value for seed in range(20)])
+    assert np.mean(found <= 0.05) <= 0.2  # at 5 % more has probability 0.003
     assert found.min() < 0.2 < found.max()
-    assert all(_residuals(seed, changed=True).p_value == 0.005 for seed in range(3))
+    assert all(_residuals(seed, changed=True).p_value == 0.005 for seed in range(2))
 
 
 def test_samples_that_lie_apart_do_not_overlap():

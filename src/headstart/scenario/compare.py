@@ -125,7 +125,8 @@ def diagnose_data(
     space = dataclasses.replace(
         found.feature_space, sentence=" ".join([sentence, *(f"{one}." for one in sensors)]), warnings=sensors
     )
-    return dataclasses.replace(found, feature_space=space, warnings=(*twins, *sample, *sensors, *found.warnings))
+    notes = tuple(one for one in found.warnings if one not in found.feature_space.warnings)  # features have no unit
+    return dataclasses.replace(found, feature_space=space, warnings=(*twins, *sample, *sensors, *notes))
 
 
 def _names(source: Given, target: Given) -> tuple[str, str]:

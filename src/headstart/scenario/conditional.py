@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from headstart.metrics.intervals import Interval
 from headstart.scenario.basis import Basis, Floats, folds_of, ridge_out_of_fold
 from headstart.scenario.finding import Finding, p_text
-from headstart.scenario.source_model import SourceModel
+from headstart.scenario.source_model import SourceModel, source_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +113,7 @@ def residual_test(
     wanted = np.column_stack([is_class, loss, origin]).astype(np.float64)
     fold = folds_of(codes * 2 + origin, rng)
     tables = [ridge_out_of_fold(table, wanted, fold, _PENALTIES) for table in (seen.linear, seen.wide)]
-    candidates = np.concatenate(tables)
+    candidates = np.concatenate([*tables, _logistic(seen.linear, codes, origin, tables[-1], rng)])
     errors = ((candidates - wanted) ** 2).mean(axis=1)
     predicted = np.column_stack([candidates[best, :, column] for column, best in enumerate(errors.argmin(axis=0))])
     predicted[:, :k] = np.clip(predicted[:, :k], 0, 1)
@@ -138,6 +138,17 @@ def residual_test(
         return float((1 + (drawn[:, columns].max(axis=1) >= observed[columns].max()).sum()) / (n_draws + 1))
 
     return Residuals(p_of(slice(None)), p_of(slice(0, -1)), p_of(slice(-1, None)), min(overlap, 1.0))
+
+
+def _logistic(
+    rows: Floats, codes: NDArray[np.int64], origin: NDArray[np.int64], ridge: Floats, rng: np.random.Generator
+) -> Floats:
+    """Return logistic regression's probabilities, and their mean with each of ridge's, in the columns of ``ridge``."""
+    k = int(codes.max()) + 1
+    own = ridge[ridge.shape[0] // 2].copy()
+    own[:, :k] = source_model(rows, codes, rows[:1], k, rng).source
+    own[:, -1] = source_model(rows, origin, rows[:1], 2, rng).source[:, 1]
+    return np.concatenate([own[None], (own[None] + ridge) / 2])
 
 
 def _calibrated(scores: Floats, origin: NDArray[np.int64]) -> Floats:
@@ -191,7 +202,6 @@ def _points(gain: Interval) -> str:
 def _transfer(rows: Floats, codes: NDArray[np.int64], model: SourceModel, rng: np.random.Generator) -> Interval | None:
     """Return how much more accurate the source's model is on the target than the target's own, out of fold."""
     from headstart.metrics.paired import paired_gain
-    from headstart.scenario.source_model import source_model
 
     there, own = np.unique(codes, return_inverse=True)
     if len(there) < 2 or np.bincount(own).min() < 2 or len(own) < 20:

@@ -16,6 +16,7 @@ Kind = Literal["number", "category"]
 Floats = NDArray[np.float64]
 
 _LEVELS = 20  # values of a category that get a column of their own; the rarer ones share one
+_FEW = 100  # columns; of more, as of a network's features, single ones matter little
 _FAR = 10.0  # standard deviations; what lies further out counts as this far
 
 
@@ -117,9 +118,11 @@ def _texts(column: Any) -> NDArray[np.object_]:
 def as_numbers(source: Table, target: Table, names: Sequence[str]) -> tuple[Floats, Floats]:
     """Return the columns ``names`` of both as numbers, (ns, m) and (nt, m), on one scale.
 
-    Numbers get mean 0 and standard deviation 1 over the rows of both; what lies more than 10 deviations out counts
-    as 10. A missing number gets the mean, and a column of its own says that it was missing. Categories get a column
-    for each of their 20 most frequent values and one for all others. Constant columns are left out.
+    Numbers become the normal scores of their ranks among the rows of both, so that skewed and heavy-tailed columns are
+    seen as well as others; where there are more than 100 columns they get mean 0 and standard deviation 1 instead, and
+    what lies more than 10 deviations out counts as 10. A missing number gets the mean, and a column of its own says
+    that it was missing. Categories get a column for each of their 20 most frequent values and one for all others.
+    Constant columns are left out.
     """
     ns = len(source)
     found: list[Floats] = []
@@ -138,10 +141,17 @@ def as_numbers(source: Table, target: Table, names: Sequence[str]) -> tuple[Floa
             if missing.any():
                 found.append(missing.astype(np.float64))
                 both = np.where(missing, both[~missing].mean() if not missing.all() else 0.0, both)
-            found.append(both)
+            found.append(_normal_scores(both) if len(names) <= _FEW else both)
     table = np.column_stack(found) if found else np.zeros((ns + len(target), 0))
     table = table - table.mean(axis=0)
     scale = table.std(axis=0)
     varies = scale > 1e-12 * np.maximum(np.abs(table).max(axis=0, initial=0.0), 1e-300)
     table = np.clip(table[:, varies] / scale[varies], -_FAR, _FAR)
     return table[:ns], table[ns:]
+
+
+def _normal_scores(values: Floats) -> Floats:
+    """Return the normal quantiles of the values' ranks, (rank - 1/2) / n; equal values share a rank."""
+    from scipy.stats import norm, rankdata
+
+    return np.asarray(norm.ppf((rankdata(values) - 0.5) / len(values)))
