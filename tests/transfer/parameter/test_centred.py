@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -34,13 +34,25 @@ def test_they_are_registered():
 
 @pytest.mark.parametrize("adapter", BOTH)
 def test_better_than_source_and_target_alone(adapter):
-    Xs, ys, Xt, yt = world(600)
+    Xs, ys, Xt, yt = world(600, d=20)
     few, rest = slice(0, 30), slice(30, None)
     adapted = adapter().fit(Xs, ys, Xt[few], yt[few])
     alone = LogisticRegression(max_iter=5000).fit(Xt[few], yt[few])
     source = LogisticRegression(max_iter=5000).fit(Xs, ys)
     assert accuracy(adapted, Xt[rest], yt[rest]) > accuracy(alone, Xt[rest], yt[rest]) + 0.05
     assert accuracy(adapted, Xt[rest], yt[rest]) > accuracy(source, Xt[rest], yt[rest])
+
+
+@pytest.mark.parametrize("adapter", BOTH)
+def test_a_wrong_source_is_given_up_for_zero(adapter):
+    Xs, ys, Xt, yt = world(400, d=40)
+    few, rest = slice(0, 60), slice(60, None)
+    wrong = adapter(LogisticRegression()).fit(Xs, (ys + 1) % 3, Xt[few], yt[few])
+    assert wrong.trust_ == 0 and wrong.scaler_.mean_ == pytest.approx(Xt[few].mean(axis=0))
+    assert adapter(LogisticRegression()).fit(Xs, ys, Xt[few], yt[few]).trust_ == 1
+    Z = wrong.scaler_.transform(Xt)
+    alone = LogisticRegressionCV(Cs=13, cv=5, scoring="neg_log_loss", max_iter=5000).fit(Z[few], yt[few])
+    assert accuracy(wrong, Xt[rest], yt[rest]) > accuracy(alone, Z[rest], yt[rest]) - 0.05
 
 
 @pytest.mark.parametrize("adapter", BOTH)
@@ -55,7 +67,7 @@ def test_the_strongest_prior_predicts_as_the_source_does(adapter, k):
 def test_the_precision_is_what_the_source_knows():
     Xs, ys, Xt, yt = world(300)
     Xs[:, 2] *= np.where(ys == 1, 1.0, 1e-9)  # hardly known
-    adapted = FisherPrior(LogisticRegression(C=0.5)).fit(Xs, ys, Xt[:20], yt[:20])
+    adapted = FisherPrior(LogisticRegression(C=0.5), strength=1.0).fit(Xs, ys, Xt[:20], yt[:20])
     S, told = adapted.scaler_.transform(Xs), adapted.source_estimator_.predict_proba(adapted.scaler_.transform(Xs))
     expected = np.einsum("nk,nd->kd", told * (1 - told), S**2) + 1 / 0.5
     assert adapted.estimator_.precision == pytest.approx(expected / expected.mean())
@@ -90,6 +102,7 @@ def test_numbers_are_ridge_around_the_sources_ridge():
     scaler = StandardScaler().fit(Xs)
     source = Ridge(2.0).fit(scaler.transform(Xs), ys)
     own = PriorRidge(coef_prior=source.coef_).fit(scaler.transform(Xt[:6]), yt[:6])
+    assert adapted.trust_ == 1
     assert adapted.predict(Xt) == pytest.approx(own.predict(scaler.transform(Xt)))
     error = np.abs(adapted.predict(Xt[8:]) - yt[8:]).mean()
     assert error < np.abs(Ridge(2.0).fit(Xt[:6], yt[:6]).predict(Xt[8:]) - yt[8:]).mean() / 2

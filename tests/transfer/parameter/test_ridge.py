@@ -49,10 +49,13 @@ def test_the_evidence_is_the_highest_density_of_the_contrasts(n, d):
     X, y, w = drawn(n, d)
     found = PriorRidge(coef_prior=w).fit(X, y).alpha_
 
-    def best(alpha):
+    def best(alpha, share=1.0):
         options = {"bounds": (-9, 5), "method": "bounded"}
-        return -minimize_scalar(lambda u: -log_evidence(X, y, w, alpha, np.exp(u)), **options).fun
+        return -minimize_scalar(lambda u: -log_evidence(X, y, share * w, alpha, np.exp(u)), **options).fun
 
+    told = PriorRidge(coef_prior=w).fit(X, y).log_evidence_ - PriorRidge(coef_prior=0.5 * w).fit(X, y).log_evidence_
+    half = PriorRidge(coef_prior=0.5 * w).fit(X, y).alpha_
+    assert told == pytest.approx(best(found) - best(half, 0.5), abs=1e-4)
     there, *others = (best(found * factor) for factor in (1, 0.01, 0.3, 0.8, 1.25, 3, 100))
     assert there > max(others) and there > max(others[0], others[-1]) + 0.05
 

@@ -18,6 +18,8 @@ from headstart.transfer.parameter.fisher import logistic_fisher
 from headstart.transfer.parameter.logistic import PriorLogistic
 from headstart.transfer.parameter.ridge import PriorRidge
 
+SHARES = (1.0, 0.0)  # of the source's weights, that the centre may be
+_LOOSE = 1e-3  # precision of the intercepts beside 1 of the weights: they follow the target's means and class shares
 _FOLDS = 5
 
 
@@ -27,8 +29,12 @@ class CentredPrior(Adapter):
     The source's model is fitted on the source, standardized by its own mean and deviation. The target's model, seen in
     the same scale, has a Gaussian prior around the source's weights, the same for all of them:
     :class:`PriorLogistic` for classes, :class:`PriorRidge` for numbers. How strong the prior is, the target says: by
-    cross-validation for classes, by the evidence for numbers. A class that the source does not know starts from zero,
-    and one that the target shows no example of stays as the source sees it. Target rows without a label are not used.
+    cross-validation for classes, by the evidence for numbers. So it says whether the centre is the source's weights or
+    zero, in the target's own scale: where the source is wrong, a prior that is merely weak would leave nothing to
+    regularize with. Intercepts are
+    almost free: the target may lie elsewhere, and its classes may have other shares. A class that
+    the source does not know starts from zero, and one that the target shows no example of stays as the source sees it.
+    Target rows without a label are not used.
 
     Parameters
     ----------
@@ -36,7 +42,7 @@ class CentredPrior(Adapter):
         The source's model, with ``coef_`` and ``intercept_``; by default a logistic head whose penalty is chosen on
         the source. A linear regressor makes it a regression.
     strength : float or "auto"
-        ``alpha`` of the target's model.
+        ``alpha`` of the target's model; with a number the centre is all of the source's weights.
     source : Domain, optional
     random_state : int
 
@@ -44,10 +50,12 @@ class CentredPrior(Adapter):
     ----------
     source_estimator_ : estimator
         The source's model, in the source's scale.
+    trust_ : float
+        1 where the prior is centred on the source's weights, 0 where on zero.
     scaler_ : StandardScaler
-        Of the source.
+        Of the source; where it is not trusted, of the labelled target rows.
     estimator_ : PriorLogistic or PriorRidge
-        The target's, in the source's scale.
+        The target's, in that scale.
 
     References
     ----------
@@ -59,7 +67,7 @@ class CentredPrior(Adapter):
     >>> Xs, Xt = rng.normal(size=(200, 5)), rng.normal(size=(300, 5))
     >>> w, turned = np.ones(5), np.array([1, 1, 1, 1, 0.5])
     >>> ys, yt = (Xs @ w > 0).astype(int), (Xt @ turned > 0).astype(int)
-    >>> adapted = CentredPrior().fit(Xs, ys, Xt[:6], yt[:6])
+    >>> adapted = CentredPrior().fit(Xs, ys, Xt[:12], yt[:12])
     >>> bool((adapted.predict(Xt) == yt).mean() > 0.9)
     True
     """
@@ -91,10 +99,12 @@ class CentredPrior(Adapter):
             check_classification_targets(ys)
         kept = labelled(yt, ys)
         yt = np.asarray(yt[kept].tolist(), dtype=None if yt.dtype.kind == "O" else yt.dtype)
-        self.scaler_ = StandardScaler().fit(Xs)
-        S, T = self.scaler_.transform(Xs), self.scaler_.transform(Xt[kept])
+        scalers = {1.0: StandardScaler().fit(Xs), 0.0: StandardScaler().fit(Xt[kept])}
+        S, seen = scalers[1.0].transform(Xs), {share: one.transform(Xt[kept]) for share, one in scalers.items()}
         self.source_estimator_ = self._source_model(S, ys)
-        self.estimator_ = self._ridge(T, yt) if numbers else self._logistic(S, T, yt)
+        found: tuple[Any, float] = self._ridge(seen, yt) if numbers else self._logistic(S, seen, yt)
+        self.estimator_, self.trust_ = found
+        self.scaler_ = scalers[self.trust_]
         return self
 
     def _seen(self, X: ArrayLike) -> Floats:
@@ -118,21 +128,33 @@ class CentredPrior(Adapter):
             raise DataError(f"{self.estimator} has no coef_ to carry over: give a linear model")
         return fitted
 
-    def _ridge(self, T: Floats, yt: NDArray[Any]) -> PriorRidge:
-        alpha: Any = "evidence" if self.strength == "auto" else self.strength
-        return PriorRidge(alpha, coef_prior=np.ravel(self.source_estimator_.coef_)).fit(T, yt)
+    def _ridge(self, seen: dict[float, Floats], yt: NDArray[Any]) -> tuple[PriorRidge, float]:
+        coef = np.ravel(self.source_estimator_.coef_)
+        if self.strength != "auto":
+            return PriorRidge(self.strength, coef_prior=coef).fit(seen[1.0], yt), 1.0
+        fitted = [PriorRidge(coef_prior=share * coef).fit(seen[share], yt) for share in SHARES]
+        best = int(np.argmax([np.nan_to_num(one.log_evidence_, nan=-np.inf) for one in fitted]))
+        return fitted[best], SHARES[best]
 
-    def _logistic(self, S: Floats, T: Floats, yt: NDArray[Any]) -> PriorLogistic:
+    def _logistic(self, S: Floats, seen: dict[float, Floats], yt: NDArray[Any]) -> tuple[PriorLogistic, float]:
         known = np.asarray(self.source_estimator_.classes_)
         classes = np.unique(np.concatenate([known, yt]))
         places = np.searchsorted(classes, known)
         coef, intercept = self._rows(places, len(classes))
         precision = self._precision(S, places, len(classes))
-        alpha: Any = "cv" if self.strength == "auto" else self.strength
-        return PriorLogistic(
-            alpha, coef_prior=coef, intercept_prior=intercept, precision=precision[0], classes=classes,
-            intercept_precision=precision[1], random_state=self.random_state,
-        ).fit(T, yt)  # fmt: skip
+
+        def fitted(alpha: Any, share: float) -> PriorLogistic:
+            return PriorLogistic(
+                alpha, coef_prior=share * coef, intercept_prior=share * intercept,
+                precision=precision if share else None, intercept_precision=np.full(len(intercept), _LOOSE),
+                classes=classes, random_state=self.random_state,
+            ).fit(seen[share], yt)  # fmt: skip
+
+        if self.strength != "auto":
+            return fitted(self.strength, 1.0), 1.0
+        found = [fitted("cv", share) for share in SHARES]
+        best = int(np.argmin([one.losses_.min(initial=np.inf) for one in found]))
+        return found[best], SHARES[best]
 
     def _rows(self, places: NDArray[np.int64], k: int) -> tuple[Floats, Floats]:
         """Return the source's weights and intercepts as those of all k classes; of a new class they are the mean."""
@@ -145,9 +167,9 @@ class CentredPrior(Adapter):
         weights[places], levels[places] = coef - coef.mean(axis=0), intercept - intercept.mean()
         return weights, levels
 
-    def _precision(self, S: Floats, places: NDArray[np.int64], k: int) -> tuple[Floats | None, Floats | None]:
-        """Return how sure the source is of its weights and intercepts; ``None`` where alike of all."""
-        return None, None
+    def _precision(self, S: Floats, places: NDArray[np.int64], k: int) -> Floats | None:
+        """Return how sure the source is of its weights; ``None`` where alike of all."""
+        return None
 
 
 class FisherPrior(CentredPrior):
@@ -177,12 +199,9 @@ class FisherPrior(CentredPrior):
     True
     """
 
-    def _precision(self, S: Floats, places: NDArray[np.int64], k: int) -> tuple[Floats | None, Floats | None]:
+    def _precision(self, S: Floats, places: NDArray[np.int64], k: int) -> Floats | None:
         told = np.zeros((len(S), k))
         told[:, places] = self.source_estimator_.predict_proba(S)
-        coef, intercept = logistic_fisher(S, told)
-        rows = slice(1, None) if k == 2 else slice(None)
-        own = 1 / float(getattr(self.source_estimator_, "C", 1.0))
-        coef, intercept = coef[rows] + own, intercept[rows] + own
-        mean = coef.mean()
-        return coef / mean, intercept / mean
+        information, _ = logistic_fisher(S, told)
+        information = information[1 if k == 2 else 0 :] + 1 / float(getattr(self.source_estimator_, "C", 1.0))
+        return np.asarray(information / information.mean())

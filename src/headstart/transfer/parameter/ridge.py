@@ -42,6 +42,8 @@ class PriorRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     intercept_ : float
     alpha_ : float
         The strength that was used; ``inf`` where the prior was kept.
+    log_evidence_ : float
+        Log density of the contrasts at ``alpha_`` and the best noise, but for a constant; NaN where there are none.
     n_features_in_ : int
 
     References
@@ -96,6 +98,7 @@ class PriorRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         left = root * (values - level - (rows - mean) @ centre)
         fit = _Spectrum.of(root[:, None] * (rows - mean) / scale, left, weight)
         self.alpha_ = fit.alpha(self.alpha)
+        self.log_evidence_ = -fit.minus_evidence(self.alpha_) if weight.sum() > 1 and self.alpha_ else np.nan
         self.coef_ = centre + fit.solution(self.alpha_) / scale
         self.intercept_ = float(level - mean @ self.coef_)
         return self
@@ -143,7 +146,7 @@ class _Spectrum:
             return np.inf  # nothing speaks against the prior
         from scipy.optimize import minimize_scalar
 
-        cost = self._minus_evidence if wanted == "evidence" else self._left_out
+        cost = self.minus_evidence if wanted == "evidence" else self._left_out
         squares = self.lengths**2
         low, high = np.log(squares[-1] / _REACH), np.log(squares[0] * _REACH)
         grid = np.linspace(low, high, 2 + int(_PER_DECADE * (high - low) / np.log(10)))
@@ -154,7 +157,7 @@ class _Spectrum:
         ends = grid[max(best - 1, 0)], grid[best + 1]
         return float(np.exp(minimize_scalar(lambda u: cost(np.exp(u)), bounds=ends, method="bounded").x))
 
-    def _minus_evidence(self, alpha: float) -> float:
+    def minus_evidence(self, alpha: float) -> float:
         """Return minus the log density of the contrasts at the best noise, but for a constant."""
         contrasts = float(self.weight.sum()) - 1
         total = float(self.left @ self.left)
@@ -163,7 +166,8 @@ class _Spectrum:
             beyond = max(beyond, total * contrasts * np.finfo(np.float64).eps)
         shrunk = 1 + self.lengths**2 / alpha
         noise = ((self.z**2 / shrunk).sum() + beyond) / contrasts
-        return float(0.5 * (contrasts * np.log(noise) + np.log(shrunk).sum()))
+        with np.errstate(divide="ignore"):  # nothing is left to explain: there is no limit to the density
+            return float(0.5 * (contrasts * np.log(noise) + np.log(shrunk).sum()))
 
     def _left_out(self, alpha: float) -> float:
         """Return the squared error of each row predicted from the others, in closed form, summed."""
