@@ -29,7 +29,7 @@ from headstart import extract, load_target
 from headstart.data.splits import sample_rows, stratified_group_folds
 from headstart.metrics import scores
 from headstart.training import LogisticHead, choose
-from headstart.transfer import CentredPrior, FisherPrior
+from headstart.transfer.parameter import CentredPrior, FisherPrior
 
 SEEDS, MOST, C = 5, 500, 0.01
 BASELINES = ("source-only", "target-only", "pooled")

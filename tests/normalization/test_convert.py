@@ -14,10 +14,11 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from headstart.finetuning import freeze
 from headstart.normalization.convert import convert
-from headstart.normalization.forms import ChannelsLast, NormAct, form_of, forms
+from headstart.normalization.forms import ChannelsLast, form_of, forms
 from headstart.normalization.kinds import KINDS, make_norm
 from headstart.normalization.sync import SyncBatchNorm, SyncBatchNormAct
 from headstart.results import DataError
+from headstart.sources.norms import NormAct
 from headstart.training.frozen import freeze_statistics
 
 SHAPES = {1: (6, 8, 5), 2: (6, 8, 4, 3), 3: (6, 8, 2, 3, 2)}

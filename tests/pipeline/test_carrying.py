@@ -119,7 +119,7 @@ def both():
 
 
 def test_adapters_with_an_affine_map_become_one_layer(both):
-    for way in ways(both, ["CORAL", "SubspaceAlignment"]):
+    for way in ways(both, ["CORAL", "SubspaceAlignment", "KLIEP", "CentredPrior"]):
         model = way.learn(both.X, both.y)
         head = as_head(model, both)
         assert head is not None

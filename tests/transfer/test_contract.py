@@ -10,7 +10,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from headstart.results import DataError
+from headstart.training import LogisticHead
 from headstart.transfer import ADAPTERS, Domain
+from headstart.transfer.deep import NetworkAdapter
 
 # Few rounds, steps and folds: what holds, holds for few of them too.
 FEW = {"n_estimators": 2, "n_steps": 3, "n_folds": 2, "max_epochs": 2, "n_epochs": 2, "epochs": 2, "max_iter": 50}
@@ -20,6 +22,16 @@ EXPECTED = {
     "check_requires_y_none": "it is the source's labels that are asked for",
     "check_regressor_multioutput": "one number a row",
 }
+EXPECTED_OF = {"SharedLatentSpace": {"check_fit2d_1sample": "it needs rows that belong together, and says so"}}
+NOTHING = {  # what cannot be learned from gets one line
+    "constant": {
+        "SharedLatentSpace": "nothing in common",
+        "SubspaceAlignment": "nothing to learn",
+        "TCA": "all the same",
+    },
+    "one target": {"SharedLatentSpace": "needs at least two"},
+}
+NETWORKS = {name for name, one in ADAPTERS.items() if issubclass(one, NetworkAdapter)}
 TABULAR = sorted(name for name, one in ADAPTERS.items() if one.kind != "relations")  # those take graphs
 ADAPTED = pytest.mark.parametrize("name", TABULAR)
 
@@ -77,17 +89,24 @@ def test_it_says_what_it_carries_over_and_is_for(name):
 
 @ADAPTED
 def test_scikit_learns_own_checks(name):
+    if name in NETWORKS:
+        pytest.skip("rounds in single precision, batch by batch, and learns in epochs: see tests/transfer/deep")
+    given = {"estimator": LogisticHead(C=1.0)} if ADAPTERS[name].kind == "parameters" else {}  # choosing C takes long
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = check_estimator(made(name), on_fail=None, on_skip=None)
+        found = check_estimator(made(name, **given), on_fail=None, on_skip=None)
     failed = {one["check_name"]: one["exception"] for one in found if one["status"] == "failed"}
-    assert {check: failed[check] for check in set(failed) - set(EXPECTED)} == {}
+    expected = {**EXPECTED, **EXPECTED_OF.get(name, {})}
+    assert {check: failed[check] for check in set(failed) - set(expected)} == {}
 
 
 @ADAPTED
 def test_it_learns_where_source_and_target_are_near(name):
     Xs, ys, Xt, yt = world(name, ns=120)
-    adapter = fitted(name, (Xs, ys, Xt, yt))
+    if name in NETWORKS:
+        adapter = ADAPTERS[name]().fit(Xs, ys, Xt, yt)
+    else:
+        adapter = fitted(name, (Xs, ys, Xt, yt))
     sound(adapter, Xt, len(Xs))
     if is_regressor(adapter):
         assert np.corrcoef(adapter.predict(Xt), yt)[0, 1] > 0.7
@@ -135,6 +154,10 @@ def test_it_survives(name, case):
         Xt, yt = Xt[:1], yt[:1]
     if case == "copies":
         Xs, ys = np.repeat(Xs[:20], 3, axis=0), np.repeat(ys[:20], 3)
+    if (why := NOTHING.get(case, {}).get(name)) is not None:
+        with pytest.raises(DataError, match=why):
+            fitted(name, (Xs, ys, Xt, yt))
+        return
     sound(fitted(name, (Xs, ys, Xt, yt)), Xt, len(Xs))
     if not ADAPTERS[name].needs_labels:
         sound(fitted(name, (Xs, ys, Xt)), Xt, len(Xs))

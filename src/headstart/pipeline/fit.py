@@ -205,10 +205,10 @@ def fit(
     if choices:
         found.times["engine"] = {"why": choices[0].why, "rates": choices[0].rates}
     tell = tell or (lambda answer: None)
-    tell(found.profile)
     found.metric = choose_metric(target.labels[target.rows("train", "val")])
-    tell(found.metric)
     deploying.checked(found)
+    tell(found.profile)
+    tell(found.metric)
     limit = DEFAULT_LIMIT if cache_size is None else cache_size
     if sources:
         choose_source(found, sources, Choice(plan.engine["backend"], plan.device, "as planned"), tell, limit, quiet)

@@ -146,6 +146,10 @@ class Adapter(BaseEstimator):  # type: ignore[misc]
         """The classes, sorted."""
         return np.asarray(self.estimator_.classes_)
 
+    def seen(self, X: ArrayLike) -> Floats:
+        """Return target rows (n, d) as the fitted ``estimator_`` takes them, (n, k)."""
+        return self._seen(X)
+
     def _seen(self, X: ArrayLike) -> Floats:
         """Return target rows as the fitted estimator takes them."""
         check_is_fitted(self)

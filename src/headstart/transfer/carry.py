@@ -124,15 +124,15 @@ def as_head(model: Any, both: Both) -> LogisticHead | None:
     from headstart.training import LogisticHead
 
     head = getattr(model, "estimator_", model)
-    if not isinstance(head, LogisticHead):
+    if not hasattr(head, "coef_") or len(head.classes_) < both.n_classes:
         return None
-    arrays, seen = head.to_arrays(), getattr(model, "transform", None)
-    if seen is not None:
-        origin = seen(np.zeros((1, both.X.shape[1])))
-        steps = seen(np.eye(both.X.shape[1])) - origin
-        arrays = {"weight": arrays["weight"] @ steps.T, "bias": arrays["bias"] + arrays["weight"] @ origin[0]}
-    if len(head.classes_) < both.n_classes:
-        return None
-    found = LogisticHead.from_arrays(arrays)
+    weight, bias = np.atleast_2d(head.coef_), np.atleast_1d(head.intercept_)
+    if len(weight) == 1:  # the log-odds of the second of two classes
+        weight, bias = np.vstack([np.zeros_like(weight), weight]), np.append(0.0, bias)
+    if isinstance(model, Adapter):
+        origin = model.seen(np.zeros((1, both.X.shape[1])))
+        steps = model.seen(np.eye(both.X.shape[1])) - origin
+        weight, bias = weight @ steps.T, bias + weight @ origin[0]
+    found = LogisticHead.from_arrays({"weight": weight, "bias": bias})
     gap = np.abs(found.predict_proba(both.X) - model.predict_proba(both.X)).max()
     return found if gap < _CLOSE else None

@@ -9,7 +9,8 @@ from sklearn.svm import SVC
 
 from headstart import Domain
 from headstart.results import DataError
-from headstart.transfer import ADAPTERS, CentredPrior, FisherPrior, PriorRidge
+from headstart.transfer import ADAPTERS
+from headstart.transfer.parameter import CentredPrior, FisherPrior, PriorRidge
 
 BOTH = [CentredPrior, FisherPrior]
 

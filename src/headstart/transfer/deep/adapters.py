@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
+from sklearn.utils.multiclass import check_classification_targets
 
 from headstart.results import DataError, HeadstartWarning
 from headstart.transfer.adapter import Floats, labelled
@@ -84,6 +85,7 @@ class NetworkAdapter(FeatureAdapter):
     def _align(self, Xs: Floats, ys: NDArray[Any], Xt: Floats, yt: NDArray[Any] | None) -> None:
         self._check_settings()
         _, y = pooled(Xs, ys, Xt, yt)
+        check_classification_targets(y)
         self._check_classes(y)
         self._names, codes = np.unique(y, return_inverse=True)
         of_target = np.full(len(Xt), -1)

@@ -52,6 +52,8 @@ class OptimalTransport(FeatureAdapter):
         The source rows of the plan.
     moves_ : ndarray, shape (n, d)
         How far each of them goes.
+    n_iter_ : int
+        Rounds of scaling; 1 for the exact plan.
 
     References
     ----------
@@ -101,6 +103,7 @@ class OptimalTransport(FeatureAdapter):
         if classes and yt is not None:
             cost[_contradict(ys, yt[of_target])] += _FORBIDDEN * cost.max()
         self.plan_ = self._plan(cost, ys)
+        self.n_iter_ = max(1, self.plan_.n_iter)
         plan = self.plan_.plan
         self.rows_source_ = Xs
         mass = plan.sum(axis=1, keepdims=True)  # 0 where a tiny reg ran out of iterations: such a row stays

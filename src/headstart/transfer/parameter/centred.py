@@ -21,6 +21,7 @@ from headstart.transfer.parameter.ridge import PriorRidge
 SHARES = (1.0, 0.0)  # of the source's weights, that the centre may be
 _LOOSE = 1e-3  # precision of the intercepts beside 1 of the weights: they follow the target's means and class shares
 _FOLDS = 5
+_MIDDLING = 0.01  # the source's C where no class has two examples
 
 
 class CentredPrior(Adapter):
@@ -116,13 +117,18 @@ class CentredPrior(Adapter):
             from headstart.data.splits import stratified_group_folds
             from headstart.training import LogisticHead, choose
 
-            codes = np.unique(ys, return_inverse=True)[1]
-            if not codes.max():
+            _, codes, counts = np.unique(ys, return_inverse=True, return_counts=True)
+            if len(counts) < 2:
                 raise DataError(f"the source is of one class, {np.unique(ys).tolist()}: it needs at least two")
-            folds = stratified_group_folds(
-                codes, np.arange(len(codes)), n_folds=min(_FOLDS, len(codes)), random_state=self.random_state
-            )
-            return LogisticHead(C=choose(S, codes, folds, n_classes=int(codes.max()) + 1).C).fit(S, ys)
+            kept = counts[codes] > 1  # an only example cannot be left out
+            X, codes = S[kept], np.unique(codes[kept], return_inverse=True)[1]
+            C = _MIDDLING
+            if len(np.unique(codes)) > 1:
+                folds = stratified_group_folds(
+                    codes, np.arange(len(codes)), n_folds=min(_FOLDS, len(codes)), random_state=self.random_state
+                )
+                C = choose(X, codes, folds, n_classes=int(codes.max()) + 1).C
+            return LogisticHead(C=C).fit(S, ys)
         fitted = self._fresh().fit(S, ys)
         if not hasattr(fitted, "coef_") or not hasattr(fitted, "intercept_"):
             raise DataError(f"{self.estimator} has no coef_ to carry over: give a linear model")
