@@ -168,7 +168,7 @@ def compare_conditionals(
     loss_t = -np.log(np.maximum(model.target[:, np.arange(len(codes) - ns), codes[ns:]], _LEAST_CHANCE)).mean(axis=0)
     found = residual_test(seen, origin, codes, np.concatenate([loss_s, loss_t]), rng)
     transfer = _transfer(seen.linear[ns:], codes[ns:], model, rng)
-    shown = "" if transfer is None else f" A source model's accuracy on the target is {_points(transfer)} its own's."
+    shown = "" if transfer is None else f" On the target a model of the source is {_points(transfer)}."
     comparable = found.overlap * len(codes)
     if comparable < _LEAST_OVERLAP or found.overlap < _LEAST_SHARE:
         return Conditional(
@@ -188,10 +188,9 @@ def compare_conditionals(
 
 
 def _points(gain: Interval) -> str:
-    low, high = sorted((gain.low, gain.high))
-    if low <= 0 <= high:
-        return f"about as good as ({100 * low:+.0f} to {100 * high:+.0f} points)"
-    return f"{100 * abs(gain.value):.0f} points {'above' if gain.value > 0 else 'below'}"
+    if gain.low <= 0 <= gain.high:
+        return f"about as accurate as the target's own ({100 * gain.low:+.0f} to {100 * gain.high:+.0f} points)"
+    return f"{100 * abs(gain.value):.0f} points {'more' if gain.value > 0 else 'less'} accurate than the target's own"
 
 
 def _transfer(rows: Floats, codes: NDArray[np.int64], model: SourceModel, rng: np.random.Generator) -> Interval | None:
