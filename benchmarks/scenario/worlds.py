@@ -144,7 +144,7 @@ def report(table: list[dict], sizes: tuple[int, ...]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path)
-    parser.add_argument("--repeats", type=int, default=30, help="draws of each world, size and balance")
+    parser.add_argument("--repeats", type=int, default=12, help="draws of each world, size and balance")
     parser.add_argument("--none", type=int, default=100, help="draws of the world without a difference")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--done", type=Path, help="file of finished draws, to go on where it was left")

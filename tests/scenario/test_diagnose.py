@@ -78,8 +78,8 @@ def test_without_target_labels(worlds, world):
 
 
 def test_false_alarms_are_rare(worlds):
-    found = [one(worlds, "none", n=60, seed=seed, n_permutations=179).differences for seed in range(10)]
-    assert sum(map(bool, found)) <= 2  # at 5 % more has probability 0.012
+    found = [one(worlds, "none", n=60, seed=seed, n_permutations=179).differences for seed in range(5)]
+    assert sum(map(bool, found)) <= 1  # at 5 % more has probability 0.023
 
 
 def test_the_same_seed_says_the_same_and_an_answer_can_be_shown(worlds):

@@ -166,8 +166,8 @@ def _residuals(seed, changed, n=150):
 
 
 def test_the_residual_test_holds_under_covariate_shift_and_sees_a_changed_slope():
-    found = np.array([_residuals(seed, changed=False).p_value for seed in range(20)])
-    assert np.mean(found <= 0.05) <= 0.2  # at 5 % more has probability 0.003
+    found = np.array([_residuals(seed, changed=False).p_value for seed in range(12)])
+    assert np.mean(found <= 0.05) <= 0.17  # at 5 % more has probability 0.02
     assert found.min() < 0.2 < found.max()
     assert all(_residuals(seed, changed=True).p_value == 0.005 for seed in range(2))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 _DIRECTIONS = 10
+_ROWS_A_DIRECTION = 20
 # Rows that overlap below which nothing is said: fewer hold no mean of residuals that could be told from 0.
 _LEAST_OVERLAP = 40.0
 _LEAST_SHARE = 0.05
@@ -88,19 +89,10 @@ def residual_test(
     With ``p_k(x) = P(Y = k | x)`` and ``e(x) = P(target | x)``, each estimated out of fold on the rows of both sides,
     the products ``(1[y = k] - p_k(x)) (d - e(x)) f(x)`` have mean 0 for every f if P(Y given X) is the same,
     and an error in p matters only as far as e is wrong at the same place. f is 1, the leading directions of X and
-    the p themselves. The same with the source model's loss in the place of ``1[y = k]`` asks whether that model
-    errs more on the target than such rows explain. The largest of all studentized means is compared with its
-    distribution under random signs of the rows' products.
-
-    Parameters
-    ----------
-    seen : Basis, n rows
-    origin : ndarray of int, shape (n,)
-        1 for the target.
-    codes : ndarray of int, shape (n,)
-        Classes.
-    loss : ndarray, shape (n,)
-        Of the source model, on rows that it was not fitted on.
+    the p themselves; what these, their squares and e still explain of either factor is taken out without a penalty.
+    The same with the source model's loss in the place of ``1[y = k]`` asks whether that model errs more on the target
+    than such rows explain. The largest of all studentized means is compared with its distribution under random signs
+    of the rows' products.
 
     References
     ----------
@@ -117,15 +109,18 @@ def residual_test(
     errors = ((candidates - wanted) ** 2).mean(axis=1)
     predicted = np.column_stack([candidates[best, :, column] for column, best in enumerate(errors.argmin(axis=0))])
     predicted[:, :k] = np.clip(predicted[:, :k], 0, 1)
-    chance = np.clip(predicted[:, -1], 0, 1)
     share = origin.mean()
     calibrated = _calibrated(predicted[:, -1], origin)
     overlap = float((calibrated * (1 - calibrated)).mean() / (share * (1 - share)))
-    left = wanted - predicted
-    surplus = origin - chance
     spread = seen.linear.std(axis=0)
-    directions = seen.linear[:, np.argsort(-spread, kind="stable")[:_DIRECTIONS]]
+    most = min(_DIRECTIONS, len(codes) // _ROWS_A_DIRECTION)
+    directions = seen.linear[:, np.argsort(-spread, kind="stable")[:most]]
     functions = np.column_stack([np.ones(len(origin)), directions, predicted[:, :k]])
+    # A penalty shrinks p and e along the same directions, and the products of these errors do not average out.
+    left = wanted - predicted
+    explain = np.column_stack([functions, directions**2, predicted[:, -1], predicted[:, -1] ** 2])
+    left -= explain @ np.linalg.lstsq(explain, left, rcond=None)[0]
+    surplus = left[:, -1]
     products = [left[:, column, None] * surplus[:, None] * functions for column in range(k if k > 2 else 1)]
     products.append((left[:, k] * surplus)[:, None])
     table = np.column_stack(products)
@@ -173,7 +168,7 @@ def compare_conditionals(
     loss_t = -np.log(np.maximum(model.target[:, np.arange(len(codes) - ns), codes[ns:]], _LEAST_CHANCE)).mean(axis=0)
     found = residual_test(seen, origin, codes, np.concatenate([loss_s, loss_t]), rng)
     transfer = _transfer(seen.linear[ns:], codes[ns:], model, rng)
-    shown = "" if transfer is None else f" A source model's accuracy on the target is {_points(transfer)} its own's."
+    shown = "" if transfer is None else f" On the target a model of the source is {_points(transfer)}."
     comparable = found.overlap * len(codes)
     if comparable < _LEAST_OVERLAP or found.overlap < _LEAST_SHARE:
         return Conditional(
@@ -193,10 +188,9 @@ def compare_conditionals(
 
 
 def _points(gain: Interval) -> str:
-    low, high = sorted((gain.low, gain.high))
-    if low <= 0 <= high:
-        return f"about as good as ({100 * low:+.0f} to {100 * high:+.0f} points)"
-    return f"{100 * abs(gain.value):.0f} points {'above' if gain.value > 0 else 'below'}"
+    if gain.low <= 0 <= gain.high:
+        return f"about as accurate as the target's own ({100 * gain.low:+.0f} to {100 * gain.high:+.0f} points)"
+    return f"{100 * abs(gain.value):.0f} points {'more' if gain.value > 0 else 'less'} accurate than the target's own"
 
 
 def _transfer(rows: Floats, codes: NDArray[np.int64], model: SourceModel, rng: np.random.Generator) -> Interval | None:

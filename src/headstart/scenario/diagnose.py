@@ -224,6 +224,12 @@ def _reconciled(
     level: float, n_permutations: int, rng: np.random.Generator,
 ) -> tuple[LabelShift, Conditional]:  # fmt: skip
     """Return both findings such that one difference is told once."""
+    if shift.differs and shift.method == "estimated" and not marginal.differs:
+        text = (
+            f"A source model finds other shares of the classes in the target ({p_text(shift.p_value or 0.0)}), but no "
+            "difference in P(X) was found that they could explain: whether they moved cannot be told."
+        )
+        shift = dataclasses.replace(shift, differs=None, sentence=text)
     fixed = conditional.p_value if conditional.differs is False else None
     if shift.differs and shift.method == "counted" and marginal.differs and fixed and fixed > (shift.within or 0.0):
         text = f"{shift.sentence.removesuffix(': label shift.')}; a covariate shift fits as well or better."
