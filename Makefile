@@ -10,7 +10,7 @@ demo: .venv/.demo
 
 test: .venv/.test lint
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: .venv/.test
 	$(BIN)/ruff check .
@@ -28,6 +28,14 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/rates.py $(SHARED) --pictures docs --write docs/rates.md
 	$(BIN)/python benchmarks/verdict.py --pairs 200 --write BENCHMARKS.md
 	$(BIN)/python benchmarks/negative.py --write BENCHMARKS.md
+	$(BIN)/python benchmarks/scenario/worlds.py --write docs/diagnose.md
+	$(BIN)/python benchmarks/transfer/gains.py $(SHARED) --write docs/transfer-instances.md
+	$(BIN)/python benchmarks/transfer/features.py $(SHARED) --write docs/transfer-features.md
+	$(BIN)/python benchmarks/transfer/parameters.py $(SHARED) --write docs/transfer-parameters.md
+	$(BIN)/python benchmarks/transfer/relations.py $(SHARED) --write docs/transfer-relations.md
+	$(BIN)/python benchmarks/transfer/fits.py $(SHARED) --write docs/transfer-instances.md
+	$(BIN)/python benchmarks/history.py $(SHARED) --write docs/transfer-parameters.md
+	$(BIN)/python benchmarks/balance.py $(SHARED) --write docs/balance.md
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
