@@ -26,9 +26,9 @@ from headstart.scenario.table import Table, as_numbers, read_table
 from headstart.scenario.told_by_labels import counted_shift, estimated_shift
 
 MOST = 2000
-N_PERMUTATIONS = 199
+N_PERMUTATIONS = 299
 _LEAST_LABELLED = 10  # target rows
-_TESTS = 3  # questions that share the level: P(X), the classes' shares, P(Y given X)
+_TESTS = 4  # questions that share the level: P(X), the classes' shares, the classes, P(Y given X)
 
 
 def diagnose(
@@ -67,11 +67,11 @@ def diagnose(
     names : pair of str
         What source and target are called in sentences.
     level : float
-        Chance that anything is found where nothing differs. The three tests get a third each.
+        Chance that anything is found where nothing differs. The four tests get a quarter each.
     most : int
         Rows of each side that tests look at; of more, a random sample.
     n_permutations : int
-        For permutation tests; at least ``9 / level``.
+        For permutation tests; at least ``12 / level - 1``.
     random_state : int, Generator or None
 
     Returns

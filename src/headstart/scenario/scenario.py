@@ -49,7 +49,7 @@ class Scenario(Answer):
     n_source, n_target, n_labelled : int
         Rows, and target rows with a label.
     level : float
-        Chance that anything is found where nothing differs; each of the three questions that are tests gets a third.
+        Chance that anything is found where nothing differs; each of the four questions that are tests gets a quarter.
     """
 
     source: str
