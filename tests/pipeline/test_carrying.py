@@ -6,12 +6,13 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+from sklearn.decomposition import PCA
 
 import headstart
 from headstart.data.copies import also_in
 from headstart.results import HeadstartError
 from headstart.training import LogisticHead
-from headstart.transfer.carry import TARGET, Both, Way, as_head, out_of_fold, ways
+from headstart.transfer.carry import TARGET, Axes, Both, Way, as_head, out_of_fold, ways
 
 D = 6
 
@@ -144,3 +145,17 @@ def test_out_of_fold_no_row_is_predicted_by_a_model_that_saw_it(both):
     folds = [(np.arange(20, 45), np.arange(20)), (np.arange(20), np.arange(20, 45))]
     table = out_of_fold(Way("memory", "", lambda X, y: Memory(X)), both, folds)
     assert (table[:, 0] == 1).all()
+
+
+def test_wide_features_are_carried_along_their_axes():
+    rng = np.random.default_rng(0)
+    y, ys = np.arange(60) % 3, np.arange(90) % 3
+    X, Xs = (rng.normal(size=(len(one), 300)) + 3 * np.eye(3, 300)[one] + 5 for one in (y, ys))
+    wide = Both(Xs, ys, X, y, 3, 0.1, 0.1)
+    axes = Axes.of(wide)
+    narrow = axes.narrow(wide)
+    assert Axes.of(narrow) is None and narrow.X.shape == (60, 128)
+    expected = PCA(128, random_state=0).fit(np.vstack([Xs, X])).transform(X)
+    np.testing.assert_allclose(np.abs(narrow.X), np.abs(expected), atol=1e-8)
+    head = LogisticHead(C=0.1).fit(narrow.X, y)
+    np.testing.assert_allclose(axes.widen(head).predict_proba(X), head.predict_proba(narrow.X), atol=1e-9)

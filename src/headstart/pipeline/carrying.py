@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.pipeline.carried import Carried, Tried
 from headstart.results import DataError, HeadstartError
+from headstart.results.terminal import progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,12 +89,12 @@ def carried_head(
             f"{other.name!r} has {Xs.shape[1]} features, {target.name!r} {X.shape[1]}: give the same columns"
         )
     with found.timed("carrying"):
-        return _compare(found, other.name, Xs[shared], ys[shared], X, bench, C, int(copies.sum()))
+        return _compare(found, other.name, Xs[shared], ys[shared], X, bench, C, int(copies.sum()), quiet)
 
 
 def _compare(
     found: Findings, name: str, Xs: NDArray[np.floating], ys: NDArray[np.int64], X: NDArray[np.floating],
-    bench: Bench, C: float, n_copies: int,
+    bench: Bench, C: float, n_copies: int, quiet: bool,
 ) -> LogisticHead:  # fmt: skip
     from headstart.data.splits import stratified_group_folds
     from headstart.evaluation.honest import bias_corrected_cv
@@ -102,7 +103,7 @@ def _compare(
     from headstart.pipeline.contest import FOLDS
     from headstart.training import choose
     from headstart.training.path import Choice, select
-    from headstart.transfer.carry import TARGET, Both, as_head, out_of_fold, ways
+    from headstart.transfer.carry import TARGET, Axes, Both, as_head, out_of_fold, ways
 
     assert found.scenario is not None
     codes = np.unique(ys, return_inverse=True)[1]
@@ -112,23 +113,29 @@ def _compare(
     Cs = choose(Xs, codes, folds, n_classes=int(codes.max()) + 1).C
     both = Both(Xs, ys, X, bench.y, bench.n_classes, C, Cs, bench.seed)
     tables, models, kept, failed = [], [], [], []
-    for way in ways(both, fitting(found.scenario)):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                table, model = out_of_fold(way, both, bench.folds), way.learn(both.X, both.y)
-        except DataError as error:
-            failed.append((way.name, str(error)))
-            continue
-        tables.append(table)
-        models.append(as_head(model, both))
-        kept.append(way)
+    axes = Axes.of(both)
+    narrow = both if axes is None else axes.narrow(both)
+    tried = [ways(both, ())[0], *ways(narrow, fitting(found.scenario))[1:]]  # the target alone has all features
+    with progress(f"ways to use {name}", len(tried), quiet=quiet) as advance:
+        for way in tried:
+            seen = both if way.name == TARGET else narrow
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    table, model = out_of_fold(way, seen, bench.folds), way.learn(seen.X, seen.y)
+            except DataError as error:
+                failed.append((way.name, str(error)))
+            else:
+                tables.append(table)
+                models.append(as_head(model, seen))
+                kept.append(way)
+            advance(1)
     rated = [scores(bench.y, table) for table in tables]
     linear = [place for place, head in enumerate(models) if head is not None]
     f1, losses = (np.array([rated[place][metric] for place in linear]) for metric in ("macro_f1", "log_loss"))
     best = linear[int(select(f1, losses, len(bench.y)))]
     if kept[best].name != TARGET:
-        found.verdict = _verdict(kept[best], kept[0], both, bench)
+        found.verdict = _verdict((kept[best], narrow), (kept[0], both), bench)
         if found.verdict.gain.value <= 0:
             best = 0
     stacked = Choice(tuple(map(float, linear)), tuple(f1), tuple(losses), linear.index(best), np.stack(tables)[linear])
@@ -156,7 +163,7 @@ def _compare(
     )
     head = models[best]
     assert head is not None
-    return head
+    return head if axes is None or kept[best].name == TARGET else axes.widen(head)
 
 
 def _interval(table: NDArray[np.float64], bench: Bench) -> Interval:
@@ -182,7 +189,7 @@ def fitting(scenario: Scenario) -> list[str]:
     ]
 
 
-def _verdict(ours: Way, theirs: Way, both: Both, bench: Bench) -> TransferVerdict:
+def _verdict(ours: tuple[Way, Both], theirs: tuple[Way, Both], bench: Bench) -> TransferVerdict:
     """Compare two ways on divisions into folds that played no role in choosing."""
     from headstart.evaluation.verdict import transfer_verdict
     from headstart.pipeline.bakeoff import correct
@@ -192,6 +199,6 @@ def _verdict(ours: Way, theirs: Way, both: Both, bench: Bench) -> TransferVerdic
     rows = np.arange(len(bench.y))
     sides = [
         np.vstack([correct(out_of_fold(way, both, folds), bench.y, rows) for folds in other_folds(bench)])
-        for way in (ours, theirs)
+        for way, both in (ours, theirs)
     ]
     return transfer_verdict(*sides, groups=bench.groups, y=bench.y, random_state=bench.seed)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import clone
 
 from headstart.transfer.adapter import ADAPTERS, Adapter
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from headstart.training.path import Folds
 
 TARGET, SOURCE, POOLED, HALVES = "target only", "source only", "pooled", "pooled, half and half"
+COMPONENTS, WIDE = 128, 256  # kept of the features for what learns from the source, where they are more than WIDE
+ROUNDS, _TOL = 20, 1e-4  # of boosting, and of its heads: each fold pays for all of them
 _CLOSE = 1e-6  # of a probability: what rounding may change where a model is one linear layer
 
 
@@ -66,6 +69,43 @@ class Way:
     learn: Callable[[NDArray[np.floating], NDArray[np.int64]], Any]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Axes:
+    """Leading principal components of source and target together: x -> (x - mean) components^T.
+
+    Attributes
+    ----------
+    mean, components : ndarray, shapes (d,), (m, d)
+    """
+
+    mean: NDArray[np.float64]
+    components: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, both: Both) -> Axes | None:
+        """Return them, or ``None`` where the features are few enough as they are."""
+        if both.X.shape[1] <= WIDE:
+            return None
+        from sklearn.decomposition import PCA
+
+        rows = np.vstack([both.Xs, both.X]).astype(np.float64)
+        found = PCA(min(COMPONENTS, *rows.shape), random_state=both.seed).fit(rows)
+        return cls(found.mean_, found.components_)
+
+    def narrow(self, both: Both) -> Both:
+        """Return source and target along the axes."""
+        Xs, X = ((rows - self.mean) @ self.components.T for rows in (both.Xs, both.X))
+        return dataclasses.replace(both, Xs=Xs, X=X)
+
+    def widen(self, head: LogisticHead) -> LogisticHead:
+        """Return a head along the axes as one on the features themselves."""
+        from headstart.training import LogisticHead
+
+        arrays = head.to_arrays()
+        weight = arrays["weight"] @ self.components
+        return LogisticHead.from_arrays({"weight": weight, "bias": arrays["bias"] - weight @ self.mean})
+
+
 def ways(both: Both, adapters: Iterable[str]) -> list[Way]:
     """Return the baselines and the named adapters, the simplest first.
 
@@ -92,7 +132,10 @@ def ways(both: Both, adapters: Iterable[str]) -> list[Way]:
         return LogisticHead(C=both.Cs).fit(np.vstack([both.Xs, X]), np.r_[both.ys, y], sample_weight=weight)
 
     def adapted(made: type[Adapter]) -> Callable[[Any, Any], Adapter]:
-        return lambda X, y: made(LogisticHead(C=both.Cs), random_state=both.seed).fit(both.Xs, both.ys, X, y)
+        model = made(LogisticHead(C=both.Cs, tol=_TOL), random_state=both.seed)
+        if "n_estimators" in model.get_params(deep=False):
+            model.set_params(n_estimators=ROUNDS)
+        return lambda X, y: clone(model).fit(both.Xs, both.ys, X, y)
 
     baselines = [(TARGET, target), (SOURCE, source), (POOLED, pooled), (HALVES, halves)]
     return [
