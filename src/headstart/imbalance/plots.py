@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headstart.results.plotting import INK, MUTED, PALETTE, styled
+from headstart.results.plotting import INK, MUTED, PALETTE, gain_dots, styled
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure, Scatter
@@ -48,24 +48,10 @@ def useless(choice: MetricChoice) -> Figure:
 
 def gains(balance: Balance) -> Figure:
     """Return the gain of each way over no correction with its interval; what was taken is filled."""
-    from plotly import graph_objects as go
-
     rows = [way for way in balance.ways if way.name != "none"]
-    colors = [PALETTE[0] if way.name == balance.taken else "white" for way in rows]
-    gain = [way.gain for way in rows]
-    figure = go.Figure()
-    figure.add_vline(x=0, line={"color": INK, "width": 1})
-    figure.add_scatter(
-        x=[100 * one.value for one in gain], y=[way.name for way in rows], mode="markers", showlegend=False,
-        marker={"size": 12, "color": colors, "line": {"width": 2, "color": PALETTE[0]}},
-        error_x={
-            "type": "data", "symmetric": False, "array": [100 * (one.high - one.value) for one in gain],
-            "arrayminus": [100 * (one.value - one.low) for one in gain], "thickness": 1.5, "width": 5,
-        },
-        hovertemplate="%{y}: %{x:.1f} points<extra></extra>",
-    )  # fmt: skip
-    styled(figure, height=110 + 34 * len(rows), x=f"gain in {balance.metric} over no correction, points")
-    return figure.update_yaxes(type="category", autorange="reversed")
+    return gain_dots(
+        [way.name for way in rows], [way.gain for way in rows], balance.taken, balance.metric, "no correction"
+    )
 
 
 def roc(balance: Balance) -> Figure:

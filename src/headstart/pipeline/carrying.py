@@ -68,10 +68,11 @@ def carried_head(
         raise HeadstartError(
             f"every example of {other.name!r} is in {target.name!r} too: there is nothing to carry over"
         )
+    name = other.name if other.name != target.name else "the other data"
     Xs, names = features(other, usable), other.labels[usable].astype(str)
     with found.timed("diagnosis"):
         found.scenario = diagnose(
-            Xs, names, X, target.labels[target.rows("train", "val")].astype(str), names=(other.name, target.name),
+            Xs, names, X, target.labels[target.rows("train", "val")].astype(str), names=(name, target.name),
             groups=(other.groups[usable], bench.groups), random_state=seed,
         )  # fmt: skip
     code = {name: place for place, name in enumerate(target.classes)}
@@ -89,7 +90,7 @@ def carried_head(
             f"{other.name!r} has {Xs.shape[1]} features, {target.name!r} {X.shape[1]}: give the same columns"
         )
     with found.timed("carrying"):
-        return _compare(found, other.name, Xs[shared], ys[shared], X, bench, C, int(copies.sum()), quiet)
+        return _compare(found, name, Xs[shared], ys[shared], X, bench, C, int(copies.sum()), quiet)
 
 
 def _compare(
