@@ -102,16 +102,16 @@ def run(labels: bool, balance: str, world: str, size: int, seed: int) -> dict:
             "named": sorted(found.differences), "seconds": seconds}  # fmt: skip
 
 
-def plan(sizes: tuple[int, ...], repeats: int, none: int) -> list[tuple]:
+def plan(sizes: tuple[int, ...], repeats: int, none: list[int]) -> list[tuple]:
     """Return all draws, such that the first part of them is a smaller study of the same worlds."""
     return [
         (labels, balance, world, size, seed)
-        for seed in range(max(repeats, none))
+        for seed in range(max(repeats, *none))
         for labels, worlds in ((True, EXPECTED), (False, WITHOUT_LABELS))
         for balance in PRIORS
         for world in worlds
         for size in sizes
-        if seed < (none if world == "none" else repeats)
+        if seed < (none[sizes.index(size)] if world == "none" else repeats)
     ]
 
 
@@ -130,12 +130,18 @@ def report(table: list[dict], sizes: tuple[int, ...]) -> str:
         for (balance, world), rows in mine.groupby(["balance", "world"], sort=False):
             right = rows.assign(right=[set(named) == expected[world] for named in rows["named"]])
             shares = right.groupby("size")["right"].mean()
+            draws = " / ".join(map(str, dict.fromkeys(right.groupby("size").size())))
             last = right[(right["size"] == sizes[-1]) & ~right["right"]]["named"]
             wrong = Counter(" + ".join(sorted(named)) or "nothing" for named in last)
             cells = " | ".join(f"{shares[size]:.1%}" for size in sizes)
             others = ", ".join(f"{name} {n}" for name, n in wrong.most_common(3))
-            lines.append(f"| {world} | {balance} | {len(rows) // len(sizes)} | {cells} | {others} |")
-        lines.append("")
+            lines.append(f"| {world} | {balance} | {draws} | {cells} | {others} |")
+        alarms = mine[mine["world"] == "none"].assign(alarm=lambda one: [bool(named) for named in one["named"]])
+        counts = alarms.groupby("size")["alarm"].agg(["sum", "size", "mean"])
+        text = ", ".join(
+            f"{one['mean']:.1%} at {size:,} ({one['sum']:.0f} of {one['size']:.0f})" for size, one in counts.iterrows()
+        )
+        lines += ["", f"False alarms where nothing differs: {text}.", ""]
     seconds = frame.groupby("size")["seconds"].median()
     lines.append("Median seconds a diagnosis: " + ", ".join(f"{s:.1f} at {n:,}" for n, s in seconds.items()) + ".")
     return "\n".join(lines)
@@ -145,7 +151,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path)
     parser.add_argument("--repeats", type=int, default=12, help="draws of each world, size and balance")
-    parser.add_argument("--none", type=int, default=100, help="draws of the world without a difference")
+    parser.add_argument(
+        "--none", type=int, nargs="+", default=[350, 100, 100], help="draws of the world without a difference, a size"
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--done", type=Path, help="file of finished draws, to go on where it was left")
     options = parser.parse_args()
