@@ -54,7 +54,7 @@ class Carried(Answer):
     tried : tuple of Tried
         The target alone first.
     estimate : Interval
-        Macro-F1 to expect of what was taken, the choice paid for (BBC-CV).
+        Macro-F1 to expect of what was taken: the choice paid for (BBC-CV), or that of the target alone.
     n_source, n : int
         Examples of the other data that took part, and of the target's development part.
     failed : tuple of (str, str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -111,11 +112,11 @@ def _compare(
     folds = stratified_group_folds(
         codes, np.arange(len(ys)), n_folds=min(FOLDS, int(np.bincount(codes).min())), random_state=bench.seed
     )
-    Cs = choose(Xs, codes, folds, n_classes=int(codes.max()) + 1).C
-    both = Both(Xs, ys, X, bench.y, bench.n_classes, C, Cs, bench.seed)
-    tables, models, kept, failed = [], [], [], []
+    both = Both(Xs, ys, X, bench.y, bench.n_classes, C, C, bench.seed)
     axes = Axes.of(both)
     narrow = both if axes is None else axes.narrow(both)
+    narrow = dataclasses.replace(narrow, Cs=choose(narrow.Xs, codes, folds, n_classes=int(codes.max()) + 1).C)
+    tables, models, kept, failed = [], [], [], []
     tried = [ways(both, ())[0], *ways(narrow, fitting(found.scenario))[1:]]  # the target alone has all features
     with progress(f"ways to use {name}", len(tried), quiet=quiet) as advance:
         for way in tried:
@@ -125,6 +126,8 @@ def _compare(
                     warnings.simplefilter("ignore")
                     table, model = out_of_fold(way, seen, bench.folds), way.learn(seen.X, seen.y)
             except DataError as error:
+                if way.name == TARGET:  # what all others are compared with
+                    raise
                 failed.append((way.name, str(error)))
             else:
                 tables.append(table)
@@ -139,8 +142,14 @@ def _compare(
         found.verdict = _verdict((kept[best], narrow), (kept[0], both), bench)
         if found.verdict.gain.value <= 0:
             best = 0
-    stacked = Choice(tuple(map(float, linear)), tuple(f1), tuple(losses), linear.index(best), np.stack(tables)[linear])
-    honest = bias_corrected_cv(stacked, bench.y, bench.groups, metric="macro_f1", random_state=bench.seed)
+    if kept[best].name == TARGET:
+        assert found.validation is not None
+        estimate = found.validation.estimate
+    else:
+        order = tuple(map(float, linear))
+        stacked = Choice(order, tuple(f1), tuple(losses), linear.index(best), np.stack(tables)[linear])
+        honest = bias_corrected_cv(stacked, bench.y, bench.groups, metric="macro_f1", random_state=bench.seed)
+        estimate = honest.estimate
     notes = [f"{n_copies:,} examples of {name} are in the target too and were left out"] if n_copies else []
     found.carried = Carried(
         source=name,
@@ -155,7 +164,7 @@ def _compare(
             )
             for way, table, head in zip(kept, tables, models, strict=True)
         ),
-        estimate=honest.estimate,
+        estimate=estimate,
         n_source=len(ys),
         n=len(bench.y),
         failed=tuple(failed),

@@ -29,7 +29,7 @@ def _carried(answer: Carried) -> Section:
         "Taken is the one with the lowest log loss among those whose macro-F1 lies within one standard error of the "
         "best, if it is one linear layer and gains anything on other divisions into folds; else the target's own head."
     )
-    expected = KeyFigure.of("macro-F1 to expect", answer.estimate, "on new examples, the choice paid for (BBC-CV)")
+    expected = KeyFigure.of("macro-F1 to expect", answer.estimate, "on new examples, the choice paid for")
     blocks: list[Block | str] = [
         KeyFigures([expected]),
         Figure(answer.plot(), "Gain of each way over the target alone, with its 95 % interval; filled: taken"),
