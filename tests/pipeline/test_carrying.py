@@ -12,7 +12,7 @@ import headstart
 from headstart.data.copies import also_in
 from headstart.results import HeadstartError
 from headstart.training import LogisticHead
-from headstart.transfer.carry import TARGET, Axes, Both, Way, as_head, out_of_fold, ways
+from headstart.transfer.carry import TARGET, Axes, Both, Way, as_head, out_of_fold, settled, ways
 
 D = 6
 
@@ -145,6 +145,17 @@ def test_out_of_fold_no_row_is_predicted_by_a_model_that_saw_it(both):
     folds = [(np.arange(20, 45), np.arange(20)), (np.arange(20), np.arange(20, 45))]
     table = out_of_fold(Way("memory", "", lambda X, y: Memory(X)), both, folds)
     assert (table[:, 0] == 1).all()
+
+
+def test_what_was_chosen_on_all_rows_holds_in_the_folds(both):
+    for way in ways(both, ["CentredPrior", "CORAL"]):
+        held, model = settled(way, both)
+        np.testing.assert_allclose(
+            held.learn(both.X, both.y).predict_proba(both.X), model.predict_proba(both.X), atol=1e-6
+        )
+        some = held.learn(both.X[:30], both.y[:30])
+        if way.name == "CentredPrior":
+            assert some.strength == model.estimator_.alpha_ and some.trust_ == model.trust_
 
 
 def test_wide_features_are_carried_along_their_axes():

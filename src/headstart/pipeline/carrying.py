@@ -105,7 +105,7 @@ def _compare(
     from headstart.pipeline.contest import FOLDS
     from headstart.training import choose
     from headstart.training.path import Choice, select
-    from headstart.transfer.carry import TARGET, Axes, Both, as_head, out_of_fold, ways
+    from headstart.transfer.carry import TARGET, Axes, Both, as_head, out_of_fold, settled, ways
 
     assert found.scenario is not None
     codes = np.unique(ys, return_inverse=True)[1]
@@ -124,7 +124,8 @@ def _compare(
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    table, model = out_of_fold(way, seen, bench.folds), way.learn(seen.X, seen.y)
+                    way, model = settled(way, seen)
+                    table = out_of_fold(way, seen, bench.folds)
             except DataError as error:
                 if way.name == TARGET:  # what all others are compared with
                     raise

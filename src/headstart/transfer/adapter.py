@@ -125,6 +125,10 @@ class Adapter(BaseEstimator):  # type: ignore[misc]
     def _fresh(self) -> Any:
         return LogisticRegression(max_iter=1000) if self.estimator is None else clone(self.estimator)
 
+    def settled(self) -> Adapter:
+        """Return an unfitted one that keeps what this one chose by cross-validation."""
+        return clone(self)
+
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return what is said of each target row, (n,)."""
         rows = self._seen(X)

@@ -144,6 +144,19 @@ def ways(both: Both, adapters: Iterable[str]) -> list[Way]:
     ]
 
 
+def settled(way: Way, both: Both) -> tuple[Way, Any]:
+    """Return the model of all target rows, and the way with what it chose by cross-validation on them held.
+
+    As with the head of the target alone, whose penalty was chosen on all rows: else each fold pays for a choice of its
+    own.
+    """
+    model = way.learn(both.X, both.y)
+    if not isinstance(model, Adapter):
+        return way, model
+    again = model.settled()
+    return dataclasses.replace(way, learn=lambda X, y: clone(again).fit(both.Xs, both.ys, X, y)), model
+
+
 def out_of_fold(way: Way, both: Both, folds: Folds) -> NDArray[np.float64]:
     """Return the probabilities (n, k) of the target's rows, each by a model that did not see it.
 

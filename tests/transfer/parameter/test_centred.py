@@ -131,3 +131,21 @@ def test_what_cannot_be_is_said(model, labels, message):
         CentredPrior(model).fit(Xs, ys, Xt, yt if labels is None else labels)
     with pytest.raises(DataError, match=r"the source is of one class, \[1\]"):
         CentredPrior().fit(Xs, np.ones(20, dtype=int), Xt, yt)
+
+
+@pytest.mark.parametrize("adapter", BOTH)
+@pytest.mark.parametrize("turn", [0.0, 30.0])
+def test_settled_keeps_strength_and_trust(adapter, turn):
+    Xs, ys, Xt, yt = world(300, turn=turn)
+    chosen = adapter().fit(Xs, ys, Xt[:60], yt[:60])
+    again = chosen.settled().fit(Xs, ys, Xt[:60], yt[:60])
+    assert again.trust_ == chosen.trust_ and again.estimator_.losses_.size == 0  # nothing is chosen anew
+    np.testing.assert_allclose(again.predict_proba(Xt), chosen.predict_proba(Xt), atol=1e-6)
+    other = chosen.settled().fit(Xs, ys, Xt[60:90], yt[60:90])
+    assert other.estimator_.alpha_ == chosen.estimator_.alpha_
+
+
+def test_a_trust_that_is_none():
+    Xs, ys, Xt, yt = world(60)
+    with pytest.raises(DataError, match=r"trust=0\.5: give 1 "):
+        CentredPrior(trust=0.5).fit(Xs, ys, Xt, yt)

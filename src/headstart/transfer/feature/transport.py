@@ -42,6 +42,8 @@ class OptimalTransport(FeatureAdapter):
         Most rows of either domain in the plan; more are drawn from.
     max_iter : int
         Of Sinkhorn's.
+    tol : float
+        Share of the mass that may lie elsewhere when Sinkhorn's iterations end.
     random_state : int
         Seed of that draw.
 
@@ -79,6 +81,7 @@ class OptimalTransport(FeatureAdapter):
         class_reg: float = 0.0,
         max_rows: int = 5000,
         max_iter: int = 1000,
+        tol: float = 1e-4,
         random_state: int = 0,
     ) -> None:
         super().__init__(estimator, source=source, random_state=random_state)
@@ -86,6 +89,7 @@ class OptimalTransport(FeatureAdapter):
         self.class_reg = class_reg
         self.max_rows = max_rows
         self.max_iter = max_iter
+        self.tol = tol
 
     def _align(self, Xs: Floats, ys: NDArray[Any], Xt: Floats, yt: NDArray[Any] | None) -> None:
         if self.reg < 0 or self.class_reg < 0 or self.max_rows < 1:
@@ -116,10 +120,11 @@ class OptimalTransport(FeatureAdapter):
     def _plan(self, cost: Floats, ys: NDArray[Any]) -> Plan:
         if not self.reg:
             return exact_plan(cost)
+        given: Any = {"reg": self.reg, "max_iter": self.max_iter, "tol": self.tol}
         if self.class_reg:
-            found = grouped_sinkhorn(cost, ys, reg=self.reg, group_reg=self.class_reg, max_iter=self.max_iter)
+            found = grouped_sinkhorn(cost, ys, group_reg=self.class_reg, **given)
         else:
-            found = sinkhorn(cost, reg=self.reg, max_iter=self.max_iter)
+            found = sinkhorn(cost, **given)
         if found.error > 0.01:
             message = (
                 f"OptimalTransport: {found.error:.0%} of the mass is not where it should be: raise reg or max_iter"

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -43,7 +43,9 @@ class CentredPrior(Adapter):
         The source's model, with ``coef_`` and ``intercept_``; by default a logistic head whose penalty is chosen on
         the source. A linear regressor makes it a regression.
     strength : float or "auto"
-        ``alpha`` of the target's model; with a number the centre is all of the source's weights.
+        ``alpha`` of the target's model.
+    trust : {1, 0, "auto"}
+        Whether the centre is the source's weights, or zero; by default chosen, or 1 where ``strength`` is a number.
     source : Domain, optional
     random_state : int
 
@@ -82,11 +84,18 @@ class CentredPrior(Adapter):
         estimator: Any = None,
         *,
         strength: float | Literal["auto"] = "auto",
+        trust: float | Literal["auto"] = "auto",
         source: Domain | None = None,
         random_state: int = 0,
     ) -> None:
         super().__init__(estimator, source=source, random_state=random_state)
         self.strength = strength
+        self.trust = trust
+
+    def settled(self) -> CentredPrior:
+        """Return an unfitted one with the strength and the trust that this one chose."""
+        chosen: CentredPrior = clone(self).set_params(strength=self.estimator_.alpha_, trust=self.trust_)
+        return chosen
 
     def fit(self, Xs: ArrayLike, ys: ArrayLike | None = None, Xt: ArrayLike | None = None,
             yt: ArrayLike | None = None) -> CentredPrior:  # fmt: skip
@@ -136,11 +145,11 @@ class CentredPrior(Adapter):
 
     def _ridge(self, seen: dict[float, Floats], yt: NDArray[Any]) -> tuple[PriorRidge, float]:
         coef = np.ravel(self.source_estimator_.coef_)
-        if self.strength != "auto":
-            return PriorRidge(self.strength, coef_prior=coef).fit(seen[1.0], yt), 1.0
-        fitted = [PriorRidge(coef_prior=share * coef).fit(seen[share], yt) for share in SHARES]
+        shares = self._shares()
+        alpha: Any = "evidence" if self.strength == "auto" else self.strength
+        fitted = [PriorRidge(alpha, coef_prior=share * coef).fit(seen[share], yt) for share in shares]
         best = int(np.argmax([np.nan_to_num(one.log_evidence_, nan=-np.inf) for one in fitted]))
-        return fitted[best], SHARES[best]
+        return fitted[best], shares[best]
 
     def _logistic(self, S: Floats, seen: dict[float, Floats], yt: NDArray[Any]) -> tuple[PriorLogistic, float]:
         known = np.asarray(self.source_estimator_.classes_)
@@ -149,18 +158,27 @@ class CentredPrior(Adapter):
         coef, intercept = self._rows(places, len(classes))
         precision = self._precision(S, places, len(classes))
 
-        def fitted(alpha: Any, share: float) -> PriorLogistic:
+        alpha: Any = "cv" if self.strength == "auto" else self.strength
+
+        def fitted(share: float) -> PriorLogistic:
             return PriorLogistic(
                 alpha, coef_prior=share * coef, intercept_prior=share * intercept,
                 precision=precision if share else None, intercept_precision=np.full(len(intercept), _LOOSE),
                 classes=classes, random_state=self.random_state,
             ).fit(seen[share], yt)  # fmt: skip
 
-        if self.strength != "auto":
-            return fitted(self.strength, 1.0), 1.0
-        found = [fitted("cv", share) for share in SHARES]
+        shares = self._shares()
+        found = [fitted(share) for share in shares]
         best = int(np.argmin([one.losses_.min(initial=np.inf) for one in found]))
-        return found[best], SHARES[best]
+        return found[best], shares[best]
+
+    def _shares(self) -> tuple[float, ...]:
+        """Return which shares of the source's weights the centre may be."""
+        if self.trust == "auto":
+            return SHARES if self.strength == "auto" else SHARES[:1]
+        if self.trust not in SHARES:
+            raise DataError(f"trust={self.trust!r}: give 1 (the source's weights), 0 (zero) or 'auto'")
+        return (float(self.trust),)
 
     def _rows(self, places: NDArray[np.int64], k: int) -> tuple[Floats, Floats]:
         """Return the source's weights and intercepts as those of all k classes; of a new class they are the mean."""

@@ -16,6 +16,7 @@ from headstart.training.head import Head
 from headstart.transfer.parameter._prior import Floats, narrowed, positive, shaped
 
 ALPHAS = tuple(10.0**power for power in range(6, -5, -1))  # from the prior's side to the data's
+_ROUGH = 1e-5  # gradient at which a strength is well enough known to be compared
 _PATIENCE = 3  # strengths without a lower loss after which weaker ones are not tried
 
 
@@ -188,7 +189,7 @@ class PriorLogistic(Head):
         for alpha in ALPHAS:
             total = 0.0
             for place, (train, test) in enumerate(zip(parts, held, strict=True)):
-                found, _ = train.solve(alpha, self.tol, self.max_iter, starts[place])
+                found, _ = train.solve(alpha, max(self.tol, _ROUGH), self.max_iter, starts[place])
                 starts[place] = found
                 total += test.loss(found)
             losses.append(total / float(problem.weight.sum()))
