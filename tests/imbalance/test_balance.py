@@ -204,3 +204,16 @@ def test_curves_are_of_the_rarest_class_before_and_after():
 
 def _said(found):
     return found.plain.argmax(axis=1) == 1, found.decisions == 1
+
+
+def test_where_nothing_can_be_told_nothing_is_moved():
+    """Moving thresholds on noise says "positive" to all, which the F1 of a rare class rewards."""
+    rng = np.random.default_rng(0)
+    y = (np.arange(1000) < 20).astype(np.int64)
+    probabilities = rng.permutation(1000)[:, None] / 1000 * [[-1, 1]] + [[1, 0]]
+    found = balance(y, probabilities, folds_of(1000), choose_metric(y), np.arange(1000), classes=["0", "1"])
+    always = f1_score(y, np.ones(1000, dtype=int))
+    assert choose_metric(y).useless("f1") == ("always positive", pytest.approx(always))
+    assert found.taken == "none" and found.blind and "than a useless model" in found.headline()
+    assert any("'always positive'" in one for one in found.warnings)
+    np.testing.assert_array_equal(found.offsets, 0)

@@ -158,8 +158,10 @@ def balance(
     0: doing nothing, a fixed shift, weights, weights with thresholds after them, copies, fewer rows, made-up rows.
     The best of eight ways is mostly the luckiest. On the 38 KEEL sets that this rule was chosen on it left 1.3 points
     to the best way of each set, thresholds alone 1.5; on 20 others 1.4 and 1.1 (docs/balance.md), where the simplest
-    way within one standard error of the best left 2.6, for doing nothing is the simplest. Batches with equal shares
-    are class weights by another name where the head is fitted to convergence, and are not tried again.
+    way within one standard error of the best left 2.6, for doing nothing is the simplest. Where that is not
+    better, by a standard error, than a model that never looks at an example, such as one that always says "positive",
+    nothing is moved. Batches with equal shares are class weights by another name where the head is fitted to
+    convergence, and are not tried again.
 
     Parameters
     ----------
@@ -220,12 +222,21 @@ def balance(
     values = {name: interval(one) for name, one in tried.items()}
     over = {name: interval(one, tried[MOVED]) for name, one in tried.items()}
     best = max(values, key=lambda name: values[name].value)
+    model, useless = choice.useless(metric)
+    blind = False
     if way != "auto":
         taken = way
     elif even:
         taken = NONE
     else:
         taken = best if over[best].low > 0 else MOVED
+        blind = values[taken].value - useless < (values[taken].value - values[taken].low) / 2
+    if blind:
+        taken = NONE
+        notes.append(
+            f"a model that never looks at an example is about as good as any correction ({model!r}: {useless:.3f}), "
+            "so nothing was moved"
+        )
     margins = np.array([one.value - one.low for one in over.values()])
     expected = _expected_gain([*tried.values()], margins, score, groups, random_state)
     found = tried[taken]
@@ -237,6 +248,7 @@ def balance(
         ),
         taken=taken,
         even=even,
+        blind=blind,
         expected_gain=expected,
         offsets=tuple(_offsets(y, found.probabilities, taken, objective).tolist()),
         classes=tuple(classes),

@@ -50,6 +50,8 @@ class Balance(Answer):
     taken : str
     even : bool
         Whether the classes are represented equally, so that nothing had to be corrected.
+    blind : bool
+        Whether a model that never looks at an example is about as good as what the rule takes: nothing is moved then.
     expected_gain : Interval
         Over no correction, of whichever way the rule takes, the choice paid for: chosen and judged on different rows.
     offsets : tuple of float, length k
@@ -68,6 +70,7 @@ class Balance(Answer):
     ways: tuple[Way, ...]
     taken: str
     even: bool
+    blind: bool
     expected_gain: Interval
     offsets: tuple[float, ...]
     classes: tuple[str, ...]
@@ -94,6 +97,8 @@ class Balance(Answer):
             best = max(self.ways, key=lambda one: one.score.value)
             if self.even:
                 return f"No: the classes are represented equally; {self.metric} is {way.score}."
+            if self.blind:
+                return f"No: {self.metric} is {way.score} as it is, and no correction is better than a useless model."
             if best.name == "none":
                 return f"No: {self.metric} is {way.score} as it is, and every correction makes it lower."
             return f"No: {self.metric} is {way.score} as it is ({best.score.value:.3f} by {best.name})."

@@ -142,6 +142,10 @@ class MetricChoice(Answer):
             raise DataError(f"no metric {metric!r} for this target: choose among {', '.join(known)}")
         return scorer(metric, self.classes, self.positive)
 
+    def useless(self, metric: str) -> tuple[str, float]:
+        """Return which model that never looks at an example does best in a metric, and its score."""
+        return self._best(self._row(metric))
+
     def _row(self, metric: str) -> Baseline:
         return next(row for row in self.rows if row.metric == metric)
 
@@ -151,7 +155,7 @@ class MetricChoice(Answer):
         return "recommended" if metric in self.recommended else ""
 
     def _best(self, row: Baseline) -> tuple[str, float]:
-        """Return the useless model that a misleading metric flatters most, "always the majority" first among equals."""
+        """Return the useless model that a metric flatters most, "always the majority" first among equals."""
         values = {model: getattr(row, name) for name, model in _MODELS.items() if not math.isnan(getattr(row, name))}
         model = max(values, key=lambda name: values[name])
         return model, values[model]
