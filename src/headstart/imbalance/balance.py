@@ -156,8 +156,8 @@ def balance(
     Each way is judged by the metric that the kind of imbalance asks for, by decisions on rows that neither trained nor
     tuned. Taken are tuned thresholds, or the best way where the 95 % interval of its gain over them, paired, lies above
     0: doing nothing, a fixed shift, weights, weights with thresholds after them, copies, fewer rows, made-up rows.
-    The best of eight ways is mostly the luckiest. On the 38 KEEL sets that this rule was chosen on it left 1.3 points
-    to the best way of each set, thresholds alone 1.5; on 20 others 1.4 and 1.1 (docs/balance.md), where the simplest
+    The best of eight ways is mostly the luckiest. On the 38 KEEL sets that this rule was chosen on it left 1.4 points
+    to the best way of each set, thresholds alone 1.5; on 20 others 1.5 and 1.1 (docs/balance.md), where the simplest
     way within one standard error of the best left 2.6, for doing nothing is the simplest. Where that is not
     better, by a standard error, than a model that never looks at an example, such as one that always says "positive",
     nothing is moved. Batches with equal shares are class weights by another name where the head is fitted to
