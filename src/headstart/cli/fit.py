@@ -12,6 +12,13 @@ from headstart.cli import options as o
 
 def fit(
     data: o.Data,
+    task: Annotated[
+        str,
+        typer.Option(
+            help="What is predicted: classify (one class), detect (boxes), multilabel (any number of classes), "
+            "ordinal (classes that have an order), regress (a number)."
+        ),
+    ] = "classify",
     out: Annotated[
         Path | None, typer.Option(help="Run folder; NAME-run by default. An interrupted run there goes on.")
     ] = None,
@@ -112,8 +119,8 @@ def fit(
 
     silent = quiet or as_json
     run = run_fit(
-        data, out=out, source=source, architecture=architecture, image=image, label=label, split=split, group=group,
-        test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance,
+        data, task=task, out=out, source=source, architecture=architecture, image=image, label=label, split=split,
+        group=group, test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance,
         calibration=calibration, cost=cost, prevalence=prevalence, loss=loss, batches=batches, norm=norm,
         batch_size=batch_size, scaling=scaling, source_data=source_data, final=final, trials=trials, seed=seed,
         max_unreadable=max_unreadable, backend=backend, device=device,

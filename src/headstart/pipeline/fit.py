@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import shutil
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from headstart.pipeline.options import checked_options
 from headstart.pipeline.past import remember_run
 from headstart.pipeline.plan import Settings, make_plan
 from headstart.pipeline.run import Run
+from headstart.pipeline.tasks import fit_task
 from headstart.pipeline.writing import write_run
 from headstart.results.team import team
 
@@ -31,6 +33,7 @@ WORK = ".work"  # what a run that is stopped goes on from
 def fit(
     data: Any,
     *,
+    task: str = "classify",
     out: str | Path | None = None,
     source: str | Path | Source = "lite0",
     architecture: str | None = None,
@@ -68,6 +71,9 @@ def fit(
     ----------
     data : path, DataFrame, (X, y) or anything else that ``load_target`` takes
         The labelled examples.
+    task : {"classify", "detect", "multilabel", "ordinal", "regress"}
+        What is to be predicted: one class; boxes; any number of classes; one of classes that have an order; a number.
+        Tasks other than the first know fewer of the options below, and refuse the others.
     out : path, optional
         The run folder; ``NAME-run`` in the working folder by default. A run that was interrupted there goes on.
     source : str, Path or Source
@@ -151,6 +157,10 @@ def fit(
     HeadstartError
         In one line, what is wrong with the data, the source or the run folder, and the way out.
     """
+    if task != "classify":
+        given = {name: value for name, value in locals().items() if name not in ("data", "task")}
+        defaults = {name: one.default for name, one in inspect.signature(fit).parameters.items()}
+        return fit_task(task, data, given, defaults)
     from headstart.data import load_target
     from headstart.data.profile import profile
     from headstart.features.backends import Choice
