@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.data.answers import check_answers, check_learned, given_answers, identity, split_answers, strata
 from headstart.data.duplicates import find_duplicates
 from headstart.data.readers import Columns, Rows, read
-from headstart.data.readers.base import count, natural_key, some
+from headstart.data.readers.answers import TASKS
+from headstart.data.readers.base import CLASSIFICATION, count, natural_key, some
 from headstart.data.scan import scan
 from headstart.data.splits import count_once, split_parts
 from headstart.data.target import PARTS, Target
@@ -32,6 +35,8 @@ def load_target(
     test_size: float = 0.2,
     random_state: int | np.random.Generator | None = 0,
     max_unreadable: float = 0.1,
+    task: str = CLASSIFICATION,
+    order: str | Sequence[str] | None = None,
     quiet: bool = True,
 ) -> Target:
     """Read, check, and split labelled examples.
@@ -45,13 +50,20 @@ def load_target(
     image, label, split, group : column, optional
         The columns of a table that hold the picture, its label, the part it belongs to ("train", "val", "test") and
         the group that must not be torn apart, such as the patient. Found by name and content where only one fits.
-        For (X, y), ``split`` and ``group`` hold the n values themselves.
+        For (X, y), ``split`` and ``group`` hold the n values themselves. With ``task="multilabel"`` ``label`` may be
+        a list of columns, or text with commas.
     test_size : float, default 0.2
         Share of the rows that becomes the test part where the data has no split of its own.
     random_state : int or Generator, default 0
         Seed of that split.
     max_unreadable : float, default 0.1
         Share of the pictures, 0–1, that may be unreadable. They keep their row and are left out.
+    task : {"classification", "ordinal", "regression", "multilabel"}
+        What the labels are: one class; one of classes that have an order; a number; any number of labels. Those are
+        several columns of 0 and 1, or one of sequences, or of text with ";" or "|" between labels. Several columns
+        that hold anything else are heads: each has classes of its own.
+    order : str or sequence of str, optional
+        The classes of ``task="ordinal"``, lowest first, such as ``"none<slight<severe"``; numbers need none.
     quiet : bool, default True
         Whether to show no progress.
 
@@ -84,7 +96,12 @@ def load_target(
         raise DataError(f"max_unreadable={max_unreadable} is no share: give a number from 0 to 1")
     if not 0 < test_size < 1:
         raise DataError(f"test_size={test_size} is no share: give a number between 0 and 1")
-    rows = read(data, Columns(image, label, split, group))
+    if task not in TASKS:
+        raise DataError(f"no task {task!r}: choose {', '.join(TASKS)}")
+    if order is not None and task != "ordinal":
+        raise DataError(f"an order of classes means nothing where the task is {task}: leave it out")
+    rows = read(data, Columns(image, list(label) if isinstance(label, (list, tuple)) else label, split, group, task))
+    answers = given_answers(rows, task, order)
     notes = list(rows.notes)
     digests, clusters, reasons = _examine(rows, notes, quiet)
     usable = reasons == ""
@@ -92,11 +109,14 @@ def load_target(
     _check_unreadable(unreadable, len(rows.ids), max_unreadable)
 
     labels = np.array(rows.labels, dtype=object)
-    classes = tuple(sorted(set(labels[usable]), key=natural_key))
-    index = {name: code for code, name in enumerate(classes)}
-    y = np.array([index[name] if ok else -1 for name, ok in zip(labels, usable, strict=True)], dtype=np.int64)
     groups = unite(clusters, rows.groups)
-    lost = sorted(set(labels) - set(classes), key=natural_key)
+    classes, y = strata(labels, answers, usable, groups)
+    if answers is not None and answers.task == "ordinal":  # ranks among the classes that can be used
+        answers = replace(
+            answers, values=y[:, None].astype(np.float64), outputs=dict.fromkeys(answers.outputs, classes)
+        )
+    same = y if answers is None else identity(labels, answers, y)
+    lost = [] if answers else sorted(set(labels) - set(classes), key=natural_key)
     if lost:
         notes.append(f"{count(len(lost), 'class')} without any readable picture left out: {some(lost)}")
 
@@ -104,23 +124,30 @@ def load_target(
     given = "train" if rows.split is None else _own_parts(rows.split, notes)
     parts = np.where(usable, given, "").astype("<U5")
     if rows.pictures is not None:
-        parts, copies, more = count_once(parts, clusters, rows.ids, y, labels=labels)
+        parts, copies, more = count_once(parts, clusters, rows.ids, same, labels=labels)
     else:
         parts, copies, more = _without_leaks(parts, clusters, rows.ids)
     notes += more
     kept = parts != ""
-    _check_classes(classes, y[kept], clusters[kept])
-    if own:
-        _check_parts(parts, y, classes, notes)
-        _note_torn_groups(rows.groups, parts, notes)
+    if answers is None or answers.task == "ordinal":
+        _check_classes(classes, y[kept], clusters[kept])
     else:
+        check_answers(answers, kept, clusters)
+    if own:
+        _check_parts(parts, y, () if answers and answers.task != "ordinal" else classes, notes)
+        _note_torn_groups(rows.groups, parts, notes)
+    elif answers is None or answers.task == "ordinal":
         parts[kept] = split_parts(
             y[kept], groups[kept], test_size=test_size, random_state=random_state, classes=classes
         )
+    else:
+        parts[kept] = split_answers(answers, kept, y, groups, test_size=test_size, random_state=random_state)
         if rows.pictures is not None:
-            parts, again, more = count_once(parts, clusters, rows.ids, y, labels=labels)
+            parts, again, more = count_once(parts, clusters, rows.ids, same, labels=labels)
             copies |= again
             notes += more
+    if answers is not None:
+        check_learned(answers, parts, notes)
     return Target(
         ids=np.array(rows.ids, dtype=np.str_),
         labels=labels,
@@ -133,13 +160,15 @@ def load_target(
         twins=_twins(rows.ids, clusters),
         notes=tuple(notes),
         modality="features" if rows.pictures is None else "pictures",
-        task="classification",
+        task=answers.task if answers else CLASSIFICATION,
         own_split=own,
         pictures=rows.pictures,
         features=rows.features,
         feature_names=rows.feature_names,
         name=rows.name,
-        fingerprint=fingerprint(rows.ids, rows.labels, parts, digests),
+        fingerprint=fingerprint(rows.ids, labels, parts, digests),
+        values=answers.values if answers else None,
+        outputs=answers.outputs if answers else {},
     )
 
 

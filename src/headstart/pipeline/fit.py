@@ -21,6 +21,7 @@ from headstart.pipeline.plan import Settings, make_plan
 from headstart.pipeline.run import Run
 from headstart.pipeline.tasks import fit_task
 from headstart.pipeline.writing import write_run
+from headstart.results import HeadstartError
 from headstart.results.team import team
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def fit(
     source: str | Path | Source = "lite0",
     architecture: str | None = None,
     image: str | None = None,
-    label: str | None = None,
+    label: Any = None,
+    order: str | None = None,
     split: str | None = None,
     group: str | None = None,
     test_size: float = 0.2,
@@ -81,7 +83,10 @@ def fit(
     architecture : str, optional
         timm's name of the network, where ``source`` is a checkpoint.
     image, label, split, group : str, optional
-        Columns of a table, where they cannot be told by their names.
+        Columns of a table, where they cannot be told by their names. Several labels are a list of columns, or text
+        with commas.
+    order : str, optional
+        Ordinal classes, lowest first, such as ``"none<slight<severe"``; numbers need none.
     test_size : float
         Share of the pictures that are held out where the data has no split of its own.
     input_fit : {"auto", "crop", "squash", "pad"}
@@ -161,6 +166,8 @@ def fit(
         given = {name: value for name, value in locals().items() if name not in ("data", "task")}
         defaults = {name: one.default for name, one in inspect.signature(fit).parameters.items()}
         return fit_task(task, data, given, defaults)
+    if order is not None:
+        raise HeadstartError(f"an order of classes means nothing where one is predicted: add --task ordinal ({order})")
     from headstart.data import load_target
     from headstart.data.profile import profile
     from headstart.features.backends import Choice

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 TASKS = {
     "detect": "headstart.pipeline.detecting:fit_detector",
-    "multilabel": "headstart.pipeline.predicting:fit_multilabel",
-    "ordinal": "headstart.pipeline.predicting:fit_ordinal",
-    "regress": "headstart.pipeline.predicting:fit_regression",
+    "multilabel": "headstart.pipeline.predicting:fit_prediction",
+    "ordinal": "headstart.pipeline.predicting:fit_prediction",
+    "regress": "headstart.pipeline.predicting:fit_prediction",
 }
 
 
@@ -46,7 +46,8 @@ def fit_task(task: str, data: Any, given: Mapping[str, Any], defaults: Mapping[s
     if strange:
         option = strange[0].replace("_", "-")
         raise HeadstartError(f"--{option} says nothing where the task is {task}: leave it out")
-    run: Run = function(data, **{option: value for option, value in given.items() if option in known})
+    asked = {"task": task, **given}
+    run: Run = function(data, **{option: value for option, value in asked.items() if option in known})
     return run
 
 
