@@ -47,10 +47,9 @@ def number_scores(y: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None 
     total = weight.sum(axis=1)
     error = said - true
     squared = share(weight @ error**2, total)
-    mean = share(weight @ true, total)
-    spread = share(weight @ true**2, total) - mean**2
-    # Beyond rounding of numbers this large, y does not vary.
-    varies = spread > 1e-12 * np.maximum(mean**2, np.finfo(np.float64).tiny)
+    centred = true - true.mean()  # else the variance of large numbers drowns in rounding
+    spread = share(weight @ centred**2, total) - share(weight @ centred, total) ** 2
+    varies = spread > 1e-12 * np.square(centred).max()
     return {
         "mae": share(weight @ np.abs(error), total),
         "rmse": np.sqrt(squared),

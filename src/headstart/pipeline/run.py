@@ -96,6 +96,10 @@ class Run:
         return bool(self._parts) or self._handmade
 
     @property
+    def _outputs(self) -> dict[str, tuple[str, ...]]:
+        return {name: tuple(classes) for name, classes in self.info["model"]["outputs"]}
+
+    @property
     def _handmade(self) -> bool:
         return bool(self.info["model"].get("handmade"))
 
@@ -140,8 +144,8 @@ class Run:
         if self.task != CLASSIFICATION:
             told = self.info["model"]
             table = self._output(X, device, quiet)
-            said = decide(self.task, table, told["outputs"], told["rule"])
-            return said_names(self.task, said, told["outputs"])
+            said = decide(self.task, table, self._outputs, told["rule"])
+            return said_names(self.task, said, self._outputs)
         best = self._scores(self.predict_proba(X, device=device, quiet=quiet)).argmax(axis=1)
         named: NDArray[np.object_] = np.array(self.classes, dtype=object)[best]
         return named
@@ -258,8 +262,8 @@ class Run:
         unreadable = sorted(failed)
         if self.task != CLASSIFICATION:
             told = self.info["model"]
-            said = decide(self.task, probabilities, told["outputs"], told["rule"])
-            made = columns_of(self.task, probabilities, said, told["outputs"], self.classes)
+            said = decide(self.task, probabilities, self._outputs, told["rule"])
+            made = columns_of(self.task, probabilities, said, self._outputs, self.classes)
             frame = pd.DataFrame({"id": list(ids), **made})
             return frame.assign(unreadable=[failed.get(row, "") for row in range(len(frame))]) if failed else frame
         probabilities = probabilities.copy()

@@ -58,7 +58,7 @@ def describe(found: Findings, plan: Plan, model: Model, names: Mapping[str, str]
         "engine": dict(plan.engine),
         "model": {
             "classes": found.names(),
-            "outputs": dict(target.outputs),
+            "outputs": list(target.outputs.items()),  # in order
             "feature_names": target.feature_names,
             **described(model, names),
             "C": found.validation.C if found.validation else None,
