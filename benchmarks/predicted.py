@@ -3,9 +3,9 @@
     python benchmarks/predicted.py SHARED [--seeds 1] [--most 400] [--write docs/other-tasks.md]
 
 Solar cells (ELPV): the defect probability as ordered classes and as a number, test part 25 %, as in ``elpv.py``.
-Emojis: category and style (who drew it) as two heads and as labels, the codepoints of the test part (25 %) in no other;
---most codepoints are drawn. The peers are scikit-learn's own cross-validated estimators on standardized features, the same
-features and grid of penalties; they never see the test part either.
+Emojis: category and style (who drew it) as two heads and as labels, test codepoints (25 %) in no other part;
+--most codepoints are drawn. The peers are scikit-learn's own cross-validated estimators on the same features,
+standardized, with the same grid of penalties; they never see the test part either.
 """
 
 from __future__ import annotations
@@ -129,7 +129,6 @@ def drawings(shared: Path, most: int, seed: int) -> list[dict[str, Any]]:
     }
     each = [f1_score(table[name][test], said[name], average="macro") for name in said]
     right = np.column_stack([said[name] == table[name][test] for name in said])
-    names = sorted(set(table["category"])) + sorted(set(table["style"]))
     Y = np.column_stack([table["category"] == name for name in sorted(set(table["category"]))]
                         + [table["style"] == name for name in sorted(set(table["style"]))])  # fmt: skip
     one = np.column_stack([

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SKEWED = 1.0  # of a number: an exponential distribution has 2
 _RARE = 0.05
+_UNEVEN = 10.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,12 +83,12 @@ def values_profile(target: Target) -> ValuesProfile:
     base = profile(target)
     known: dict[str, Any] = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     spread = _spread(target)
-    if target.task != "ordinal":  # strata are even, and no classes
-        known |= {"imbalance_ratio": 1.0, "too_small": ()}
-        known["warnings"] = target_warnings(target, base.leakage, base.contradictions, (), 1.0)
-    return ValuesProfile(
-        **{**known, "warnings": (*known["warnings"], *_warnings(target.task, spread))}, task=target.task, spread=spread
-    )
+    ratio = base.imbalance_ratio if target.task == "ordinal" else 1.0  # other strata are no classes
+    too_small = base.too_small if target.task == "ordinal" else ()
+    known |= {"imbalance_ratio": ratio, "too_small": too_small}
+    notes = target_warnings(target, base.leakage, base.contradictions, too_small, 1.0)
+    known["warnings"] = (*notes, *_warnings(target.task, spread, ratio))
+    return ValuesProfile(**known, task=target.task, spread=spread)
 
 
 def _spread(target: Target) -> dict[str, dict[str, float]]:
@@ -116,13 +117,18 @@ def _spread(target: Target) -> dict[str, dict[str, float]]:
     return found
 
 
-def _warnings(task: str, spread: Mapping[str, Mapping[str, float]]) -> tuple[str, ...]:
+def _warnings(task: str, spread: Mapping[str, Mapping[str, float]], ratio: float) -> tuple[str, ...]:
     if task == "regression":
         skewness = next(iter(spread.values()))["skewness"]
         if abs(skewness) < _SKEWED:
             return ()
         tail = "large" if skewness > 0 else "small"
         return (f"the number is skewed ({skewness:.1f}): few examples have {tail} ones; look at the errors there",)
+    if ratio >= _UNEVEN:
+        return (
+            f"the largest class has {ratio:,.0f} times the examples of the smallest: read quadratic weighted kappa and "
+            "the macro-averaged error, not accuracy",
+        )
     rare = [name for name, found in spread.items() if found["share"] < _RARE]
     if task != "multilabel" or not rare:
         return ()

@@ -31,8 +31,8 @@ class HeadChoice(Answer):
         What another head gains over the plain one, paired by row. It is taken only where the interval lies above 0.
     n, n_folds : int
         Examples and folds.
-    penalty : str
-        "alpha" (larger: stronger) or "C" (smaller: stronger).
+    penalties : mapping of str to str
+        What the penalty of each head is called: "alpha" (larger: stronger) or "C" (smaller: stronger).
     """
 
     chosen: str
@@ -41,7 +41,7 @@ class HeadChoice(Answer):
     gains: Mapping[str, Interval]
     n: int
     n_folds: int
-    penalty: str
+    penalties: Mapping[str, str]
 
     question = "Which head reads the features?"
 
@@ -51,9 +51,10 @@ class HeadChoice(Answer):
         how = f"cross-validation of {self.n:,} examples in {self.n_folds} folds, which also chose the penalty"
         if self.chosen in self.heads:
             found = self.heads[self.chosen]
-            return f"{self.chosen}, {self.penalty} = {found['penalty']:g}: {title} {found[self.metric]:.3f} in {how}."
+            what = f"{self.chosen}, {self.penalties[self.chosen]} = {found['penalty']:g}"
+            return f"{what[0].upper()}{what[1:]}: {title} {found[self.metric]:.3f} in {how}."
         mean = sum(found[self.metric] for found in self.heads.values()) / len(self.heads)
-        return f"{self.chosen}: mean {title} {mean:.3f} in {how}."
+        return f"{self.chosen[0].upper()}{self.chosen[1:]}: mean {title} {mean:.3f} in {how}."
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row for each head: penalty, metrics, and its gain over the plain one with its interval."""
@@ -61,7 +62,8 @@ class HeadChoice(Answer):
 
         rows = []
         for name, found in self.heads.items():
-            row = {TITLES[key][0] if key in TITLES else key: value for key, value in found.items()}
+            row: dict[str, float | str] = {"penalty": f"{self.penalties[name]} = {found['penalty']:g}"}
+            row |= {TITLES[key][0] if key in TITLES else key: found[key] for key in found if key != "penalty"}
             gain = self.gains.get(name)
             if self.gains:
                 row |= {
@@ -69,8 +71,7 @@ class HeadChoice(Answer):
                     "high": gain.high if gain else float("nan"),
                 }  # fmt: skip
             rows.append(row)
-        frame = pd.DataFrame(rows, index=pd.Index(list(self.heads), name="head"))
-        return frame.rename(columns={"penalty": self.penalty})
+        return pd.DataFrame(rows, index=pd.Index(list(self.heads), name="head"))
 
 
 def better_than_plain(gains: Mapping[str, Interval], plain: str) -> str:

@@ -49,7 +49,8 @@ class Numbers(Kind):
         gains = {LOG: paired_bootstrap(gain, groups, random_state=seed)} if LOG in found else {}
         taken = better_than_plain(gains, PLAIN)
         answer = HeadChoice(
-            chosen=taken, metric="r2", heads=heads, gains=gains, n=len(y), n_folds=len(folds), penalty="alpha",
+            chosen=taken, metric="r2", heads=heads, gains=gains, n=len(y), n_folds=len(folds),
+            penalties=dict.fromkeys(heads, "alpha"),
             warnings=_edge(alphas[taken], ALPHAS[0], ALPHAS[-1]),
         )  # fmt: skip
         return Chosen(answer, found[taken][:, None], partial(_fitted, alphas[taken], taken == LOG))

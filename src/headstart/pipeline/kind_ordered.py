@@ -63,7 +63,7 @@ class Ordered(Kind):
         taken = better_than_plain(gains, PLAIN)
         answer = HeadChoice(
             chosen=taken, metric="qwk", heads=heads, gains=gains, n=len(y), n_folds=len(folds),
-            penalty="alpha" if taken == RIDGE else "C",
+            penalties={PLAIN: "C", MULTINOMIAL: "C", RIDGE: "alpha"},
         )  # fmt: skip
         _, table, fit = found[taken]
         return Chosen(answer, table, fit, rules[taken])

@@ -145,7 +145,10 @@ def _choices(X: NDArray[Any], Y: Floats, sizes: list[int], folds: Folds) -> list
 def _answer(chosen: str, heads: dict[str, dict[str, float]], n: int, n_folds: int) -> Any:
     from headstart.evaluation import HeadChoice
 
-    return HeadChoice(chosen=chosen, metric="macro_f1", heads=heads, gains={}, n=n, n_folds=n_folds, penalty="C")
+    return HeadChoice(
+        chosen=chosen, metric="macro_f1", heads=heads, gains={}, n=n, n_folds=n_folds,
+        penalties=dict.fromkeys(heads, "C"),
+    )  # fmt: skip
 
 
 def _fitted(Cs: list[float], sizes: list[int], X: NDArray[Any], Y: Floats) -> SeveralHead:

@@ -119,7 +119,8 @@ def _head(found: Predicted) -> Section:
     )
     if answer.gains:
         why += " Another head than the plain one is taken only where its gain has a paired 95 % interval above zero."
-    return answer_section(answer, Decision(f"{answer.chosen}.", why, frame, chosen), table=False)
+    what = f"{answer.chosen[0].upper()}{answer.chosen[1:]}."
+    return answer_section(answer, Decision(what, why, frame, chosen), table=False)
 
 
 def _verdict(found: Predicted) -> Section:
@@ -129,7 +130,7 @@ def _verdict(found: Predicted) -> Section:
         "The baseline is the same head on handmade descriptors (shape, texture, colour), with its penalty chosen on "
         f"the same folds. The score of a picture is {kind.score}, out of fold."
     )
-    return answer_section(verdict, text)
+    return answer_section(verdict, text, table=False)
 
 
 def _figure(found: Predicted, name: str) -> KeyFigure:
@@ -138,7 +139,7 @@ def _figure(found: Predicted, name: str) -> KeyFigure:
     label, explanation = TITLES[name]
     constant, value = scored.best_constant(name)
     top = max(1.0, *(one[name] for one in scored.useless.values()), scored.metrics[name].high)
-    scale = (0.0, top) if name in ("mae", "rmse", "macro_mae") else (0.0, 1.0)
+    scale = (0.0, float(f"{1.05 * top:.1g}")) if name in ("mae", "rmse", "macro_mae") else (0.0, 1.0)
     return KeyFigure.of(
         label, scored.metrics[name], explanation, scale=scale, reference=value,
         reference_label=f"always {constant}",

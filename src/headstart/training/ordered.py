@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -90,7 +89,7 @@ class OrderedHead(Head):
         if len(self.classes_) < 2:
             raise DataError(f"all labels are of one class, {self.classes_.tolist()}: a classifier needs at least two")
         with threadpool_limits(1, user_api="blas"):
-            design = _principal(Design.of(features))
+            design = Design.of(features).principal()
             start = _start(codes, design.rows.shape[1])
             found, self.n_iter_ = _minimize(design.rows, codes, self.C, start, self.tol, self.max_iter)
         self.coef_, self.thresholds_ = _original(design, found, len(self.classes_))
@@ -171,7 +170,7 @@ class _Fold:
     def __init__(self, X: Floats, y: Rows, train: Rows, test: Rows, n_classes: int) -> None:
         self.tested, self.n_classes = X[test], n_classes
         self.present, self.codes = np.unique(y[train], return_inverse=True)
-        self.design = _principal(Design.of(X[train]))
+        self.design = Design.of(X[train]).principal()
         self.found = _start(self.codes, self.design.rows.shape[1])
 
     def step(self, C: float) -> Floats:
@@ -214,16 +213,6 @@ def _minimize(rows: Floats, codes: Rows, C: float, start: Floats, tol: float, ma
         options={"maxiter": max_iter, "gtol": tol, "ftol": 0.0, "maxfun": 2 * max_iter},
     )  # fmt: skip
     return np.asarray(found.x) * step, max(1, int(found.nit))
-
-
-def _principal(design: Design) -> Design:
-    """Return the design along its principal directions, which Design itself gives where rows are few."""
-    from scipy.linalg import eigh
-
-    if design.basis is not None:
-        return design
-    basis = eigh(design.rows.T @ design.rows)[1].T
-    return dataclasses.replace(design, rows=design.rows @ basis.T, basis=basis)
 
 
 def _loss(parameters: Floats, rows: Floats, codes: Rows, scale: float) -> tuple[float, Floats]:

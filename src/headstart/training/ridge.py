@@ -144,13 +144,10 @@ def ridge_path(
 
 def _solve(X: Floats, y: Floats, alphas: Sequence[float]) -> tuple[Floats, Floats]:
     """Return coefficients (m, d) and intercepts (m,) of each penalty."""
-    from scipy.linalg import eigh
-
-    design = Design.of(X)
-    squares, basis = eigh(design.rows.T @ design.rows)
-    centre = y.mean()
-    along = basis.T @ (design.rows.T @ (y - centre))
-    inner = np.stack([basis @ (along / (np.maximum(squares, 0.0) + alpha)) for alpha in alphas])
+    design = Design.of(X).principal()
+    squares, centre = (design.rows**2).sum(axis=0), y.mean()
+    along = design.rows.T @ (y - centre)
+    inner = along / (squares + np.array(alphas)[:, None])
     return design.original(inner, np.full(len(alphas), centre))
 
 
