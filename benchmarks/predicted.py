@@ -31,8 +31,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from common import publish, solar_cells
 
 import headstart
+from headstart.data.pictures import PictureSet
 from headstart.features.activations import compute
 from headstart.features.backends import Choice
+from headstart.features.handmade import handmade_features
 from headstart.sources import get
 from headstart.training import ALPHAS, CS
 
@@ -57,19 +59,18 @@ def emojis(shared: Path, most: int, seed: int) -> pd.DataFrame:
     return table.assign(tags=table["category"] + ";" + table["style"])
 
 
-def features(table: pd.DataFrame) -> Floats:
-    """Return what the head of a run reads, (n, d); the passes come from the cache."""
-    from headstart.data.pictures import PictureSet
-
+def features(table: pd.DataFrame, info: dict[str, Any]) -> Floats:
+    """Return what the head of a run reads, (n, d): handmade descriptors where it went back to them."""
+    pictures = PictureSet(list(table["image"]))
+    if info["model"]["handmade"]:
+        return handmade_features(pictures)
     source = get("lite0")
     source = dataclasses.replace(source, preprocessing=dataclasses.replace(source.preprocessing, fit=FIT))
-    return compute(PictureSet(list(table["image"])), source, taps=["last"], choice=Choice("openvino", "cpu", "named"))[
-        "last"
-    ]
+    return compute(pictures, source, taps=["last"], choice=Choice("openvino", "cpu", "named"))["last"]
 
 
 def cross_validated(X: Floats, y: Floats, scoring: Any) -> Any:
-    model = LogisticRegressionCV(Cs=GRID, cv=5, scoring=scoring, max_iter=300, tol=1e-3)
+    model = LogisticRegressionCV(Cs=GRID, cv=5, scoring=scoring, max_iter=300)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return make_pipeline(StandardScaler(), model).fit(X, y)
@@ -98,13 +99,15 @@ def kappa(y: Floats, said: Floats) -> float:
 def cells(seed: int) -> list[dict[str, Any]]:
     """Return the rows of ELPV: as ordered classes, and as a number."""
     table = solar_cells(seed).drop(columns=["label"])
-    X, test = features(table), (table["split"] == "test").to_numpy()
+    test = (table["split"] == "test").to_numpy()
     number = table["probability"].to_numpy()
     rank = np.unique(number, return_inverse=True)[1]
     ordinal, regression = (run(table, task, "probability", seed) for task in ("ordinal", "regress"))
+    X = features(table, ordinal)
     plain = cross_validated(X[~test], rank[~test], make_scorer(kappa)).predict(X[test])
     ridge = make_pipeline(StandardScaler(), RidgeCV(alphas=ALPHAS))
     rounded = np.clip(np.rint(ridge.fit(X[~test], rank[~test]).predict(X[test])), 0, 3)
+    X = features(table, regression)
     peer = ridge.fit(X[~test], number[~test]).predict(X[test])
     return [
         row("ELPV, ordinal", seed, ordinal, ["qwk", "mae", "macro_mae", "within_one"], [
@@ -120,9 +123,10 @@ def cells(seed: int) -> list[dict[str, Any]]:
 def drawings(shared: Path, most: int, seed: int) -> list[dict[str, Any]]:
     """Return the rows of the emojis: as two heads, and as labels."""
     table = emojis(shared, most, seed)
-    X, test = features(table), (table["split"] == "test").to_numpy()
+    test = (table["split"] == "test").to_numpy()
     heads = run(table, "multilabel", "category,style", seed, "codepoint")
     labels = run(table, "multilabel", "tags", seed, "codepoint")
+    X = features(table, heads)
     said = {
         name: cross_validated(X[~test], table[name][~test], "f1_macro").predict(X[test])
         for name in ("category", "style")
@@ -131,6 +135,7 @@ def drawings(shared: Path, most: int, seed: int) -> list[dict[str, Any]]:
     right = np.column_stack([said[name] == table[name][test] for name in said])
     Y = np.column_stack([table["category"] == name for name in sorted(set(table["category"]))]
                         + [table["style"] == name for name in sorted(set(table["style"]))])  # fmt: skip
+    X = features(table, labels)
     one = np.column_stack([
         cross_validated(X[~test], column, "average_precision").predict(X[test]) for column in Y[~test].T
     ])  # fmt: skip
@@ -156,9 +161,9 @@ def row(
     return {
         "data": name,
         "seed": str(seed),
-        "head": head["chosen"],
+        "head": f"{head['chosen']} on {'handmade descriptors' if info['model']['handmade'] else 'lite0'}",
         **{"figures": "; ".join(f"{TITLES[metric][0]} {shown(info['metrics'][metric])}" for metric in metrics)},
-        "decision": rule.get("rule", "" if not rule else "tuned thresholds" if rule["taken"] else "a half"),
+        "decision": rule.get("rule") or {None: "", True: "tuned thresholds", False: "a half"}[rule.get("taken")],
         "scikit-learn": "; ".join(
             f"{peer}: " + ", ".join(f"{TITLES[metric][0]} {value:.3f}" for metric, value in found.items())
             for peer, found in peers

@@ -36,9 +36,9 @@ def test_one_cut_point_is_the_best_of_all(seed):
     assert kappa(y, cut(place, best_cuts(y, place, 2))) == pytest.approx(best)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_several_cut_points_can_none_of_them_be_moved_for_the_better(seed):
-    y, p = ranks(60, 4, seed)
+    y, p = ranks(40, 4, seed)
     place = p @ np.arange(4)
     cuts = best_cuts(y, place, 4)
     reached = kappa(y, cut(place, cuts))
@@ -54,7 +54,7 @@ def test_several_cut_points_can_none_of_them_be_moved_for_the_better(seed):
 def test_two_cut_points_come_near_the_best_pair():
     gaps = []
     for seed in range(4):
-        y, p = ranks(16, 3, seed)
+        y, p = ranks(12, 3, seed)
         place = p @ np.arange(3)
         best = max(
             kappa(y, cut(place, pair)) for pair in itertools.combinations_with_replacement(every_place(place), 2)
@@ -84,8 +84,8 @@ def test_on_noise_tuning_flatters_and_cross_fitting_does_not():
 
 def test_the_threshold_of_each_label_is_the_best_of_all():
     rng = np.random.default_rng(0)
-    Y = (rng.random((150, 3)) < [0.5, 0.2, 0.1]).astype(float)
-    p = 1 / (1 + np.exp(-(rng.normal(size=(150, 3)) + 2 * Y - 2)))
+    Y = (rng.random((90, 3)) < [0.5, 0.3, 0.2]).astype(float)
+    p = 1 / (1 + np.exp(-(rng.normal(size=(90, 3)) + 2 * Y - 2)))
     found = tune_label_thresholds(Y, p, labels=["a", "b", "c"], n_boot=100)
     for number, threshold in enumerate(found.tuned):
         best = max(f1_score(Y[:, number], p[:, number] >= one) for one in p[:, number])

@@ -179,7 +179,7 @@ def drawn(photos, tmp_path_factory):
         rows.append((f"{number}.png", light, path.parent.name))
     (root / "0.png").write_bytes(b"no picture")
     pd.DataFrame(rows, columns=["path", "light", "kind"]).to_csv(root / "photos.csv", index=False)
-    asked = {"input_fit": "squash", "image": "path"}
+    asked = {"input_fit": "squash", "image": "path", "backend": "openvino"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_CACHE", str(tmp_path_factory.mktemp("cache")))
         light = headstart.fit(root / "photos.csv", task="regress", label="light", out=root / "light", **asked)

@@ -32,7 +32,7 @@ def test_the_usual_pipeline_gives_the_same(shape, alpha):
     X, y = data(*shape)
     reference = make_pipeline(StandardScaler(), Ridge(alpha=alpha)).fit(X, y)
     head = RidgeHead(alpha=alpha).fit(X, y)
-    assert head.predict(X) == pytest.approx(reference.predict(X), abs=1e-8)
+    assert head.predict(X) == pytest.approx(np.clip(reference.predict(X), y.min(), y.max()), abs=1e-8)
     assert head.coef_ * reference[0].scale_ == pytest.approx(reference[-1].coef_, abs=1e-8)
 
 
@@ -70,6 +70,21 @@ def test_a_head_survives_as_arrays(log):
     head = RidgeHead(alpha=3.0, log=log).fit(X, np.exp(y / 20))
     again = RidgeHead.from_arrays(head.to_arrays())
     assert np.array_equal(again.predict(X), head.predict(X)) and again.log == log
+
+
+def test_a_feature_that_hardly_varied_cannot_carry_a_prediction_away():
+    X, y = data(n=60, d=3)
+    X[:, 1] = 0.0
+    X[0, 1] = 1e-3
+    head = RidgeHead(alpha=1e-6).fit(X, y)
+    far = X[:1] + [[0.0, 100.0, 0.0]]
+    assert abs(far @ head.coef_ + head.intercept_) > 100 * np.abs(y).max()
+    assert y.min() <= head.predict(far)[0] <= y.max()
+    folds = [(np.arange(30), np.arange(30, 60))]
+    assert (
+        ridge_path(X + [[0.0, 0.0, 1e6]], y, folds, [1e-6]).max(initial=-np.inf, where=[[False] * 30 + [True] * 30])
+        <= y[:30].max()
+    )
 
 
 def test_bad_input_is_named():

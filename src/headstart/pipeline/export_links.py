@@ -30,8 +30,10 @@ def ordered(graph: Any, inner: Inner, place: str, arrays: Arrays) -> str:
 
 
 def number(graph: Any, inner: Inner, value: str, arrays: Arrays) -> str:
-    """Append the number itself, or the exponential of its logarithm."""
-    return _output(graph, "Exp" if "log" in arrays else "Identity", [value], NUMBER)
+    """Append the number, if need be the exponential of its logarithm, cut at the ends of what was learned from."""
+    _hold(graph, lowest=arrays["ends"][0], highest=arrays["ends"][1])
+    value = inner("Exp", [value], "number") if "log" in arrays else value
+    return _output(graph, "Clip", [value, _HEAD + "lowest", _HEAD + "highest"], NUMBER)
 
 
 def several(graph: Any, inner: Inner, scores: str, arrays: Arrays) -> str:
@@ -54,7 +56,7 @@ def several(graph: Any, inner: Inner, scores: str, arrays: Arrays) -> str:
 def _hold(graph: Any, **arrays: NDArray[Any]) -> None:
     from onnx import numpy_helper
 
-    graph.initializer.extend(numpy_helper.from_array(array, _HEAD + name) for name, array in arrays.items())
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(array), _HEAD + name) for name, array in arrays.items())
 
 
 def _output(graph: Any, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Labels(Kind):
     """0 or 1 for each of several labels."""
 
-    score = "the share of its labels that are right"
+    score = "the F1 of its labels (1 where there are none and none is said)"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -57,7 +57,9 @@ class Labels(Kind):
         return chosen.rule.decisions
 
     def by_picture(self, rows: Rows, decisions: Floats) -> Floats:
-        return np.asarray((decisions == self.values[rows]).mean(axis=1))
+        true = self.values[rows]
+        both, either = (true * decisions).sum(axis=1), true.sum(axis=1) + decisions.sum(axis=1)
+        return np.divide(2 * both, either, out=np.ones(len(rows)), where=either > 0)
 
     def evaluate(self, rows: Rows, table: Floats, decisions: Floats, learned: Rows, seed: int) -> Scored:
         from headstart.evaluation import score_labels

@@ -53,7 +53,7 @@ class Run:
         try:
             self.info: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             self.classes: tuple[str, ...] = tuple(self.info["model"]["classes"])
-            self.task: str = self.info["data"]["task"]
+            self.task: str = self.info.get("data", {}).get("task", CLASSIFICATION)
             self._parts: list[dict[str, Any]] = self.info["model"]["parts"]
         except FileNotFoundError:
             begun = (self.folder / "plan.json").is_file()

@@ -27,6 +27,11 @@ class RidgeHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     exp(x w + b) times the mean of exp(residual): the mean, not the median, of what the logarithm leaves open (the
     smearing estimate).
 
+    No prediction leaves the range of the numbers that were learned from. A feature that hardly varies in the training
+    rows may take a hundred of its deviations in another row, and a linear model follows it anywhere: on solar cells
+    (1,968 rows, 1,280 features) a few such rows in a thousand made R² out of fold 0.17 at a penalty of 1,000, with
+    0.51 inside the range.
+
     Parameters
     ----------
     alpha : float
@@ -39,6 +44,8 @@ class RidgeHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     coef_ : ndarray of float64, shape (d,)
         In the scale of the features given to ``fit``.
     intercept_ : float
+    low_, high_ : float
+        Smallest and largest number that was learned from.
     n_features_in_ : int
 
     References
@@ -70,6 +77,7 @@ class RidgeHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         with threadpool_limits(1, user_api="blas"):
             weights, biases = _solve(features, _told(numbers, self.log), [_positive(self.alpha)])
         self.coef_, bias = weights[0], float(biases[0])
+        self.low_, self.high_ = float(numbers.min()), float(numbers.max())
         self.intercept_ = bias + (_smear(numbers, features @ self.coef_ + bias) if self.log else 0.0)
         return self
 
@@ -78,16 +86,21 @@ class RidgeHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         features = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
         found = np.asarray(features @ self.coef_ + self.intercept_)
-        return np.exp(found) if self.log else found
+        with np.errstate(over="ignore"):
+            return np.clip(np.exp(found) if self.log else found, self.low_, self.high_)
 
     def output(self, X: ArrayLike) -> Floats:
         """Return what an exported graph gives, (n, 1): the number of each row."""
         return self.predict(X)[:, None]
 
     def to_arrays(self) -> dict[str, Floats]:
-        """Return ``weight`` (1, d) and ``bias`` (1,), and ``log`` where exp(X @ weight.T + bias) is the number."""
+        """Return ``weight`` (1, d), ``bias`` (1,) and ``ends`` (2,), and ``log`` where the number is an exponential.
+
+        It is ``X @ weight.T + bias``, or the exponential of that, cut at the ends.
+        """
         check_is_fitted(self)
-        arrays = {"weight": self.coef_[None], "bias": np.array([self.intercept_])}
+        ends = np.array([self.low_, self.high_])
+        arrays = {"weight": self.coef_[None], "bias": np.array([self.intercept_]), "ends": ends}
         return {**arrays, "log": np.ones(1)} if self.log else arrays
 
     @classmethod
@@ -96,6 +109,7 @@ class RidgeHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         head = cls(log="log" in arrays)
         head.coef_ = np.asarray(arrays["weight"], dtype=np.float64)[0]
         head.intercept_ = float(arrays["bias"][0])
+        head.low_, head.high_ = (float(end) for end in arrays["ends"])
         head.n_features_in_ = len(head.coef_)
         return head
 
@@ -137,8 +151,9 @@ def ridge_path(
             if log:
                 inside = weights @ features[train].T + biases[:, None]
                 smears = [_smear(numbers[train], one) for one in inside]
-                values = np.exp(np.minimum(values + np.array(smears)[:, None], np.log(np.finfo(np.float64).max)))
-            found[:, test] = values
+                with np.errstate(over="ignore"):
+                    values = np.exp(values + np.array(smears)[:, None])
+            found[:, test] = np.clip(values, numbers[train].min(), numbers[train].max())
     return found
 
 
