@@ -59,7 +59,7 @@ class Labels(Kind):
     def by_picture(self, rows: Rows, decisions: Floats) -> Floats:
         true = self.values[rows]
         both, either = (true * decisions).sum(axis=1), true.sum(axis=1) + decisions.sum(axis=1)
-        return np.divide(2 * both, either, out=np.ones(len(rows)), where=either > 0)
+        return np.asarray(np.divide(2 * both, either, out=np.ones(len(rows)), where=either > 0))
 
     def evaluate(self, rows: Rows, table: Floats, decisions: Floats, learned: Rows, seed: int) -> Scored:
         from headstart.evaluation import score_labels

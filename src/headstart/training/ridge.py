@@ -87,7 +87,7 @@ class RidgeHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         features = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
         found = np.asarray(features @ self.coef_ + self.intercept_)
         with np.errstate(over="ignore"):
-            return np.clip(np.exp(found) if self.log else found, self.low_, self.high_)
+            return np.asarray(np.clip(np.exp(found) if self.log else found, self.low_, self.high_))
 
     def output(self, X: ArrayLike) -> Floats:
         """Return what an exported graph gives, (n, 1): the number of each row."""
