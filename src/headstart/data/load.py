@@ -13,12 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.data.answers import check_answers, check_learned, given_answers, identity, split_answers, strata
 from headstart.data.duplicates import find_duplicates
+from headstart.data.parts import check_classes, check_parts, own_parts
 from headstart.data.readers import Columns, Rows, read
 from headstart.data.readers.answers import TASKS
 from headstart.data.readers.base import CLASSIFICATION, count, natural_key, some
 from headstart.data.scan import scan
 from headstart.data.splits import count_once, split_parts
-from headstart.data.target import PARTS, Target
+from headstart.data.target import Target
 from headstart.results import DataError
 
 # Equal rows of features are copies, unless most rows have an equal: then the features are coarse.
@@ -121,7 +122,7 @@ def load_target(
         notes.append(f"{count(len(lost), 'class')} without any readable picture left out: {some(lost)}")
 
     own = rows.split is not None
-    given = "train" if rows.split is None else _own_parts(rows.split, notes)
+    given = "train" if rows.split is None else own_parts(rows.split, notes)
     parts = np.where(usable, given, "").astype("<U5")
     if rows.pictures is not None:
         parts, copies, more = count_once(parts, clusters, rows.ids, same, labels=labels)
@@ -130,11 +131,11 @@ def load_target(
     notes += more
     kept = parts != ""
     if answers is None or answers.task == "ordinal":
-        _check_classes(classes, y[kept], clusters[kept])
+        check_classes(classes, y[kept], clusters[kept])
     else:
         check_answers(answers, kept, clusters)
     if own:
-        _check_parts(parts, y, () if answers and answers.task != "ordinal" else classes, notes)
+        check_parts(parts, y, () if answers and answers.task != "ordinal" else classes, notes)
         _note_torn_groups(rows.groups, parts, notes)
     elif answers is None or answers.task == "ordinal":
         parts[kept] = split_parts(
@@ -246,42 +247,6 @@ def _check_unreadable(unreadable: Mapping[str, str], n: int, most: float) -> Non
     )
 
 
-def _check_classes(classes: Sequence[str], y: NDArray[np.int64], clusters: NDArray[np.int64]) -> None:
-    """Raise a DataError unless there are two classes, each with two examples that are no copies of each other."""
-    if not classes:
-        raise DataError("no row can be used, each picture is unreadable: see that the files are pictures")
-    if len(classes) == 1:
-        raise DataError(f"all rows are of one class, {classes[0]!r}: give at least two classes")
-    pairs = np.unique(np.stack([y, clusters]), axis=1)
-    different = np.bincount(pairs[0], minlength=len(classes))
-    few = [name for name, n in zip(classes, different, strict=True) if n < 2]
-    if few:
-        it = "it" if len(few) == 1 else "them"
-        raise DataError(
-            f"fewer than two usable, different examples of {_which(few)}: "
-            f"add more, merge {it} with another class, or remove {it}"
-        )
-
-
-def _which(names: Sequence[str]) -> str:
-    return f"class {names[0]!r}" if len(names) == 1 else f"{count(len(names), 'class')} ({some(names)})"
-
-
-def _own_parts(split: Sequence[str], notes: list[str]) -> NDArray[np.str_]:
-    """Return the split that came with the data; a val part stands in for a test part that is not there."""
-    parts = np.array(split, dtype="<U5")
-    there = [part for part in PARTS if (parts == part).any()]
-    if there[0] != "train":
-        raise DataError(f"the split has no train part, only {' and '.join(there)}: add one, or leave the split out")
-    if there == ["train"]:
-        raise DataError("the split puts all rows into train: add a test part, or leave the split out to have one made")
-    if "test" not in there:
-        parts[parts == "val"] = "test"
-        size = count(int((parts == "test").sum()), "row")
-        notes.append(f"the split has no test part, so its val part ({size}) is the test part")
-    return parts
-
-
 def _without_leaks(
     parts: NDArray[np.str_], clusters: NDArray[np.int64], ids: Sequence[str]
 ) -> tuple[NDArray[np.str_], dict[str, str], list[str]]:
@@ -303,20 +268,6 @@ def _note_torn_groups(groups: NDArray[np.int64] | None, parts: NDArray[np.str_],
             f"{count(len(torn), 'group')} of the group column in the test part and outside it: "
             "the test figures may be too good"
         )
-
-
-def _check_parts(parts: NDArray[np.str_], y: NDArray[np.int64], classes: Sequence[str], notes: list[str]) -> None:
-    """Raise a DataError if test is empty or a class is missing from train; note those missing from test."""
-    if not (parts == "test").any():
-        raise DataError("the test part has no usable row: mend its pictures, or leave the split out to have one made")
-    missing = [name for code, name in enumerate(classes) if not (parts[y == code] == "train").any()]
-    if missing:
-        raise DataError(
-            f"the train part has no example of {_which(missing)}: move some there, or remove the class from the rest"
-        )
-    untested = [name for code, name in enumerate(classes) if not (parts[y == code] == "test").any()]
-    if untested:
-        notes.append(f"the test part has no example of {_which(untested)}, so nothing is known about it there")
 
 
 def _twins(ids: Sequence[str], clusters: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:

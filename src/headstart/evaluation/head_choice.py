@@ -47,7 +47,7 @@ class HeadChoice(Answer):
 
     def headline(self) -> str:
         """One sentence: the head, and what it has out of fold."""
-        title = TITLES[self.metric][0]
+        title = titled(self.metric)
         how = f"cross-validation of {self.n:,} examples in {self.n_folds} folds, which also chose the penalty"
         if self.chosen in self.heads:
             found = self.heads[self.chosen]
@@ -63,7 +63,7 @@ class HeadChoice(Answer):
         rows = []
         for name, found in self.heads.items():
             row: dict[str, float | str] = {"penalty": f"{self.penalties[name]} = {found['penalty']:g}"}
-            row |= {TITLES[key][0] if key in TITLES else key: found[key] for key in found if key != "penalty"}
+            row |= {titled(key): found[key] for key in found if key != "penalty"}
             gain = self.gains.get(name)
             if self.gains:
                 row |= {
@@ -72,6 +72,11 @@ class HeadChoice(Answer):
                 }  # fmt: skip
             rows.append(row)
         return pd.DataFrame(rows, index=pd.Index(list(self.heads), name="head"))
+
+
+def titled(metric: str) -> str:
+    """Return what a person reads for a metric."""
+    return TITLES[metric][0] if metric in TITLES else metric
 
 
 def better_than_plain(gains: Mapping[str, Interval], plain: str) -> str:

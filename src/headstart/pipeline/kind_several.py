@@ -36,12 +36,12 @@ class Labels(Kind):
         found = label_each(Y, table, rule.decisions)
         heads = {
             name: {
-                "penalty": one.C, "log loss": one.losses[one.best], "macro_f1": float(found["f1"][number]),
-                "macro_ap": float(found["ap"][number]),
+                "penalty": one.C, "log loss": one.losses[one.best], "F1": float(found["f1"][number]),
+                "average precision": float(found["ap"][number]),
             }
             for number, (name, one) in enumerate(zip(self.columns, choices, strict=True))
         }  # fmt: skip
-        answer = _answer("a logistic regression for each label", heads, len(Y), len(folds))
+        answer = _answer("a logistic regression for each label", "F1", heads, len(Y), len(folds))
         return Chosen(answer, table, partial(_fitted, [one.C for one in choices], [1] * Y.shape[1]), rule)
 
     def rule_of(self, chosen: Chosen) -> Rule:
@@ -99,7 +99,7 @@ class Heads(Kind):
             heads[name] = {"penalty": one.C, **{key: found[key] for key in ("log_loss", "macro_f1", "accuracy")}}
             heads[name]["log loss"] = heads[name].pop("log_loss")
         table = np.hstack([one.probabilities[one.best] for one in choices])
-        answer = _answer("a multinomial logistic regression for each head", heads, len(Y), len(folds))
+        answer = _answer("a multinomial logistic regression for each head", "macro_f1", heads, len(Y), len(folds))
         return Chosen(answer, table, partial(_fitted, [one.C for one in choices], self.sizes))
 
     def rule_of(self, chosen: Chosen) -> Rule:
@@ -144,11 +144,11 @@ def _choices(X: NDArray[Any], Y: Floats, sizes: list[int], folds: Folds) -> list
     ]
 
 
-def _answer(chosen: str, heads: dict[str, dict[str, float]], n: int, n_folds: int) -> Any:
+def _answer(chosen: str, metric: str, heads: dict[str, dict[str, float]], n: int, n_folds: int) -> Any:
     from headstart.evaluation import HeadChoice
 
     return HeadChoice(
-        chosen=chosen, metric="macro_f1", heads=heads, gains={}, n=n, n_folds=n_folds,
+        chosen=chosen, metric=metric, heads=heads, gains={}, n=n, n_folds=n_folds,
         penalties=dict.fromkeys(heads, "C"),
     )  # fmt: skip
 

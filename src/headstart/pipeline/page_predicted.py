@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from headstart.evaluation.head_choice import titled
 from headstart.evaluation.scored import TITLES
 from headstart.pipeline.page import given_blocks, input_fit_section, repeated, source_section
 from headstart.report import (
@@ -113,12 +114,13 @@ def _head(found: Predicted) -> Section:
     assert answer is not None
     frame = answer.to_frame()
     chosen = list(frame.index).index(answer.chosen) if answer.chosen in frame.index else None
-    why = (
-        f"Compared by {TITLES[answer.metric][0]} on {answer.n_folds} folds of the development part, each head with its "
-        "best penalty; groups and copies were never torn apart."
-    )
+    folds = f"{answer.n_folds} folds of the development part; groups and copies were never torn apart."
+    why = f"The penalty was chosen on {folds}"
     if answer.gains:
-        why += " Another head than the plain one is taken only where its gain has a paired 95 % interval above zero."
+        why = (
+            f"Compared by {titled(answer.metric)}, each head with its best penalty, on {folds} Another head than the "
+            "plain one is taken only where its gain has a paired 95 % interval above zero."
+        )
     what = f"{answer.chosen[0].upper()}{answer.chosen[1:]}."
     return answer_section(answer, Decision(what, why, frame, chosen), table=False)
 
