@@ -93,9 +93,9 @@ def check_learned(answers: Answers, parts: NDArray[np.str_], notes: list[str]) -
         if not len(column) or column.min() == column.max():
             raise DataError("the number does not vary outside the test part: give another split")
         return
-    onehot, names = _onehot(answers)
     if answers.task == "ordinal":
         return
+    onehot, names = _onehot(answers)
     lost = [name for name, column in zip(names, onehot[learned].T, strict=True) if column.min() == column.max()]
     if lost:
         raise DataError(f"outside the test part no example tells {some(lost)}: add examples, or give another split")

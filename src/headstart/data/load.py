@@ -101,7 +101,8 @@ def load_target(
         raise DataError(f"no task {task!r}: choose {', '.join(TASKS)}")
     if order is not None and task != "ordinal":
         raise DataError(f"an order of classes means nothing where the task is {task}: leave it out")
-    rows = read(data, Columns(image, list(label) if isinstance(label, (list, tuple)) else label, split, group, task))
+    several = task == "multilabel" and isinstance(label, tuple)  # else it is one column of several levels
+    rows = read(data, Columns(image, list(label) if several else label, split, group, task))
     answers = given_answers(rows, task, order)
     notes = list(rows.notes)
     digests, clusters, reasons = _examine(rows, notes, quiet)
@@ -167,7 +168,7 @@ def load_target(
         features=rows.features,
         feature_names=rows.feature_names,
         name=rows.name,
-        fingerprint=fingerprint(rows.ids, labels, parts, digests),
+        fingerprint=fingerprint(rows.ids, rows.labels if answers is None else answers.texts(), parts, digests),
         values=answers.values if answers else None,
         outputs=answers.outputs if answers else {},
     )

@@ -46,6 +46,10 @@ class Answers:
     values: Floats
     outputs: Mapping[str, tuple[str, ...]]
 
+    def texts(self) -> list[str]:
+        """Return each row's values as text that tells them apart to the last digit."""
+        return [repr(row) for row in self.values.tolist()]
+
 
 def labelled(given: pd.DataFrame, ids: Sequence[str], task: str, what: str) -> dict[str, Any]:
     """Return ``labels``, and ``answers`` where the task is not classification, from columns of labels.
