@@ -35,8 +35,8 @@ class Known(Answer):
     def headline(self) -> str:
         """One sentence: the score of the source, and that of features that know nothing of it."""
         (name, score), *others = self.scores.items()
-        beside = "".join(f", and {other} {value:.3f}" for other, value in others)
-        return f"{name} has a LogME of {score:.3f}{beside}, on {self.n:,} examples; higher is better."
+        beside = "".join(f", of {other} {value:.3f}" for other, value in others)
+        return f"LogME of {name} is {score:.3f}{beside}, on {self.n:,} examples; higher is better."
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row for each kind of features."""
