@@ -142,10 +142,7 @@ class Run:
         number it is the number (n,), of labels a tuple of them (n,), of heads the class in each (n, h).
         """
         if self.task != CLASSIFICATION:
-            told = self.info["model"]
-            table = self._output(X, device, quiet)
-            said = decide(self.task, table, self._outputs, told["rule"])
-            return said_names(self.task, said, self._outputs)
+            return said_names(self.task, self._said(self._output(X, device, quiet)), self._outputs)
         best = self._scores(self.predict_proba(X, device=device, quiet=quiet)).argmax(axis=1)
         named: NDArray[np.object_] = np.array(self.classes, dtype=object)[best]
         return named
@@ -176,6 +173,9 @@ class Run:
                 advance(len(rows))
         result[sorted(failed)] = np.nan
         return result, failed
+
+    def _said(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        return decide(self.task, table, self._outputs, self.info["model"]["rule"])
 
     def _summed(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the graph gave, rows adding up to 1 where they are a choice among classes."""
@@ -261,9 +261,7 @@ class Run:
 
         unreadable = sorted(failed)
         if self.task != CLASSIFICATION:
-            told = self.info["model"]
-            said = decide(self.task, probabilities, self._outputs, told["rule"])
-            made = columns_of(self.task, probabilities, said, self._outputs, self.classes)
+            made = columns_of(self.task, probabilities, self._said(probabilities), self._outputs, self.classes)
             frame = pd.DataFrame({"id": list(ids), **made})
             return frame.assign(unreadable=[failed.get(row, "") for row in range(len(frame))]) if failed else frame
         probabilities = probabilities.copy()
