@@ -38,6 +38,7 @@ _WHERE = {
 }
 _ROOMS = {
     "data",
+    "detection",
     "evaluation",
     "features",
     "finetuning",

@@ -238,9 +238,9 @@ def test_missing_labels() -> None:
     assert message(frame).startswith("label column 'label' has no value in 4 of 6 rows, the first 'q', 'r', 's': ")
 
 
-def test_regression_is_refused() -> None:
+def test_a_number_is_no_class() -> None:
     frame = pd.DataFrame({"a": range(10), "target": np.linspace(0, 1, 10)})
-    assert "'target' holds 10 different numbers in 10 rows, from 0 to 1: regression is not supported" in message(frame)
+    assert "'target' holds 10 different numbers in 10 rows, from 0 to 1: give classes, or predict the" in message(frame)
     assert len(set(table(frame.assign(target=frame["target"].round(0) / 2 + 0.25)).labels)) == 2
 
 

@@ -229,7 +229,7 @@ X0, Y0 = np.arange(40.0).reshape(20, 2), np.array(["a", "b"] * 10)
         ((X0[0], Y0, X0), {}, r"Xs has shape \(2,\)"),
         ((X0, Y0[:3], X0), {}, "20 rows and ys shape"),
         ((X0, Y0, X0, Y0[:3]), {}, "20 rows and yt shape"),
-        ((X0, np.random.default_rng(0).normal(size=20), X0), {}, "regression is not supported"),
+        ((X0, np.random.default_rng(0).normal(size=20), X0), {}, "give classes, or predict the number itself"),
         ((X0, Y0, np.full((3, 2), np.inf)), {}, "'x0' of Xt holds infinite"),
         ((X0, Y0, X0), {"feature_names": ["a"]}, "2 columns and 1 feature_names"),
         ((X0, Y0, X0), {"feature_names": ["a", "a"]}, "column 'a' twice"),

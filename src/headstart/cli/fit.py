@@ -12,6 +12,13 @@ from headstart.cli import options as o
 
 def fit(
     data: o.Data,
+    task: Annotated[
+        str,
+        typer.Option(
+            help="What is predicted: classify (one class), detect (boxes), multilabel (any number of classes), "
+            "ordinal (classes that have an order), regress (a number)."
+        ),
+    ] = "classify",
     out: Annotated[
         Path | None, typer.Option(help="Run folder; NAME-run by default. An interrupted run there goes on.")
     ] = None,
@@ -25,6 +32,10 @@ def fit(
     architecture: Annotated[str | None, typer.Option(help="timm's name of a checkpoint's network.")] = None,
     image: o.Image = None,
     label: o.Label = None,
+    order: Annotated[
+        str | None,
+        typer.Option(help="Ordinal classes, lowest first: none<slight<severe.", rich_help_panel="Tables"),
+    ] = None,
     split: o.Split = None,
     group: o.Group = None,
     test_size: o.TestSize = 0.2,
@@ -112,11 +123,11 @@ def fit(
 
     silent = quiet or as_json
     run = run_fit(
-        data, out=out, source=source, architecture=architecture, image=image, label=label, split=split, group=group,
-        test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget, balance=balance,
-        calibration=calibration, cost=cost, prevalence=prevalence, loss=loss, batches=batches, norm=norm,
-        batch_size=batch_size, scaling=scaling, source_data=source_data, final=final, trials=trials, seed=seed,
-        max_unreadable=max_unreadable, backend=backend, device=device,
+        data, task=task, out=out, source=source, architecture=architecture, image=image, label=label, order=order,
+        split=split, group=group, test_size=test_size, input_fit=input_fit, strategy=strategy, budget=budget,
+        balance=balance, calibration=calibration, cost=cost, prevalence=prevalence, loss=loss, batches=batches,
+        norm=norm, batch_size=batch_size, scaling=scaling, source_data=source_data, final=final, trials=trials,
+        seed=seed, max_unreadable=max_unreadable, backend=backend, device=device,
         cache_size=int(cache_size * 2**30), quiet=silent, tell=None if silent else print_headline,
     )  # fmt: skip
     if not team().leads:

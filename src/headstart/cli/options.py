@@ -12,7 +12,10 @@ Data = Annotated[
     typer.Argument(help="Folder of class folders (or of train/val/test), or a CSV or Parquet table.", metavar="DATA"),
 ]
 Image = Annotated[str | None, typer.Option(help="Column with the pictures (paths or bytes).", rich_help_panel="Tables")]
-Label = Annotated[str | None, typer.Option(help="Column with the labels.", rich_help_panel="Tables")]
+Label = Annotated[
+    str | None,
+    typer.Option(help="Column with the labels; several with commas (--task multilabel).", rich_help_panel="Tables"),
+]
 Split = Annotated[str | None, typer.Option(help="Column with train, val or test.", rich_help_panel="Tables")]
 Group = Annotated[
     str | None,

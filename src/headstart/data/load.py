@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.data.answers import check_answers, check_learned, given_answers, identity, split_answers, strata
 from headstart.data.duplicates import find_duplicates
+from headstart.data.parts import check_classes, check_parts, own_parts
 from headstart.data.readers import Columns, Rows, read
-from headstart.data.readers.base import count, natural_key, some
+from headstart.data.readers.answers import TASKS
+from headstart.data.readers.base import CLASSIFICATION, count, natural_key, some
 from headstart.data.scan import scan
 from headstart.data.splits import count_once, split_parts
-from headstart.data.target import PARTS, Target
+from headstart.data.target import Target
 from headstart.results import DataError
 
 # Equal rows of features are copies, unless most rows have an equal: then the features are coarse.
@@ -32,6 +36,8 @@ def load_target(
     test_size: float = 0.2,
     random_state: int | np.random.Generator | None = 0,
     max_unreadable: float = 0.1,
+    task: str = CLASSIFICATION,
+    order: str | Sequence[str] | None = None,
     quiet: bool = True,
 ) -> Target:
     """Read, check, and split labelled examples.
@@ -45,13 +51,20 @@ def load_target(
     image, label, split, group : column, optional
         The columns of a table that hold the picture, its label, the part it belongs to ("train", "val", "test") and
         the group that must not be torn apart, such as the patient. Found by name and content where only one fits.
-        For (X, y), ``split`` and ``group`` hold the n values themselves.
+        For (X, y), ``split`` and ``group`` hold the n values themselves. With ``task="multilabel"`` ``label`` may be
+        a list of columns, or text with commas.
     test_size : float, default 0.2
         Share of the rows that becomes the test part where the data has no split of its own.
     random_state : int or Generator, default 0
         Seed of that split.
     max_unreadable : float, default 0.1
         Share of the pictures, 0–1, that may be unreadable. They keep their row and are left out.
+    task : {"classification", "ordinal", "regression", "multilabel"}
+        What the labels are: one class; one of classes that have an order; a number; any number of labels. Those are
+        several columns of 0 and 1, or one of sequences, or of text with ";" or "|" between labels. Several columns
+        that hold anything else are heads: each has classes of its own.
+    order : str or sequence of str, optional
+        The classes of ``task="ordinal"``, lowest first, such as ``"none<slight<severe"``; numbers need none.
     quiet : bool, default True
         Whether to show no progress.
 
@@ -84,7 +97,13 @@ def load_target(
         raise DataError(f"max_unreadable={max_unreadable} is no share: give a number from 0 to 1")
     if not 0 < test_size < 1:
         raise DataError(f"test_size={test_size} is no share: give a number between 0 and 1")
-    rows = read(data, Columns(image, label, split, group))
+    if task not in TASKS:
+        raise DataError(f"no task {task!r}: choose {', '.join(TASKS)}")
+    if order is not None and task != "ordinal":
+        raise DataError(f"an order of classes means nothing where the task is {task}: leave it out")
+    several = task == "multilabel" and isinstance(label, tuple)  # else it is one column of several levels
+    rows = read(data, Columns(image, list(label) if several else label, split, group, task))
+    answers = given_answers(rows, task, order)
     notes = list(rows.notes)
     digests, clusters, reasons = _examine(rows, notes, quiet)
     usable = reasons == ""
@@ -92,35 +111,45 @@ def load_target(
     _check_unreadable(unreadable, len(rows.ids), max_unreadable)
 
     labels = np.array(rows.labels, dtype=object)
-    classes = tuple(sorted(set(labels[usable]), key=natural_key))
-    index = {name: code for code, name in enumerate(classes)}
-    y = np.array([index[name] if ok else -1 for name, ok in zip(labels, usable, strict=True)], dtype=np.int64)
     groups = unite(clusters, rows.groups)
-    lost = sorted(set(labels) - set(classes), key=natural_key)
+    classes, y = strata(labels, answers, usable, groups)
+    if answers is not None and answers.task == "ordinal":  # ranks among the classes that can be used
+        answers = replace(
+            answers, values=y[:, None].astype(np.float64), outputs=dict.fromkeys(answers.outputs, classes)
+        )
+    same = y if answers is None else identity(labels, answers, y)
+    lost = [] if answers else sorted(set(labels) - set(classes), key=natural_key)
     if lost:
         notes.append(f"{count(len(lost), 'class')} without any readable picture left out: {some(lost)}")
 
     own = rows.split is not None
-    given = "train" if rows.split is None else _own_parts(rows.split, notes)
+    given = "train" if rows.split is None else own_parts(rows.split, notes)
     parts = np.where(usable, given, "").astype("<U5")
     if rows.pictures is not None:
-        parts, copies, more = count_once(parts, clusters, rows.ids, y, labels=labels)
+        parts, copies, more = count_once(parts, clusters, rows.ids, same, labels=labels)
     else:
         parts, copies, more = _without_leaks(parts, clusters, rows.ids)
     notes += more
     kept = parts != ""
-    _check_classes(classes, y[kept], clusters[kept])
-    if own:
-        _check_parts(parts, y, classes, notes)
-        _note_torn_groups(rows.groups, parts, notes)
+    if answers is None or answers.task == "ordinal":
+        check_classes(classes, y[kept], clusters[kept])
     else:
+        check_answers(answers, kept, clusters)
+    if own:
+        check_parts(parts, y, () if answers and answers.task != "ordinal" else classes, notes)
+        _note_torn_groups(rows.groups, parts, notes)
+    elif answers is None or answers.task == "ordinal":
         parts[kept] = split_parts(
             y[kept], groups[kept], test_size=test_size, random_state=random_state, classes=classes
         )
+    else:
+        parts[kept] = split_answers(answers, kept, y, groups, test_size=test_size, random_state=random_state)
         if rows.pictures is not None:
-            parts, again, more = count_once(parts, clusters, rows.ids, y, labels=labels)
+            parts, again, more = count_once(parts, clusters, rows.ids, same, labels=labels)
             copies |= again
             notes += more
+    if answers is not None:
+        check_learned(answers, parts, notes)
     return Target(
         ids=np.array(rows.ids, dtype=np.str_),
         labels=labels,
@@ -133,13 +162,15 @@ def load_target(
         twins=_twins(rows.ids, clusters),
         notes=tuple(notes),
         modality="features" if rows.pictures is None else "pictures",
-        task="classification",
+        task=answers.task if answers else CLASSIFICATION,
         own_split=own,
         pictures=rows.pictures,
         features=rows.features,
         feature_names=rows.feature_names,
         name=rows.name,
-        fingerprint=fingerprint(rows.ids, rows.labels, parts, digests),
+        fingerprint=fingerprint(rows.ids, rows.labels if answers is None else answers.texts(), parts, digests),
+        values=answers.values if answers else None,
+        outputs=answers.outputs if answers else {},
     )
 
 
@@ -217,42 +248,6 @@ def _check_unreadable(unreadable: Mapping[str, str], n: int, most: float) -> Non
     )
 
 
-def _check_classes(classes: Sequence[str], y: NDArray[np.int64], clusters: NDArray[np.int64]) -> None:
-    """Raise a DataError unless there are two classes, each with two examples that are no copies of each other."""
-    if not classes:
-        raise DataError("no row can be used, each picture is unreadable: see that the files are pictures")
-    if len(classes) == 1:
-        raise DataError(f"all rows are of one class, {classes[0]!r}: give at least two classes")
-    pairs = np.unique(np.stack([y, clusters]), axis=1)
-    different = np.bincount(pairs[0], minlength=len(classes))
-    few = [name for name, n in zip(classes, different, strict=True) if n < 2]
-    if few:
-        it = "it" if len(few) == 1 else "them"
-        raise DataError(
-            f"fewer than two usable, different examples of {_which(few)}: "
-            f"add more, merge {it} with another class, or remove {it}"
-        )
-
-
-def _which(names: Sequence[str]) -> str:
-    return f"class {names[0]!r}" if len(names) == 1 else f"{count(len(names), 'class')} ({some(names)})"
-
-
-def _own_parts(split: Sequence[str], notes: list[str]) -> NDArray[np.str_]:
-    """Return the split that came with the data; a val part stands in for a test part that is not there."""
-    parts = np.array(split, dtype="<U5")
-    there = [part for part in PARTS if (parts == part).any()]
-    if there[0] != "train":
-        raise DataError(f"the split has no train part, only {' and '.join(there)}: add one, or leave the split out")
-    if there == ["train"]:
-        raise DataError("the split puts all rows into train: add a test part, or leave the split out to have one made")
-    if "test" not in there:
-        parts[parts == "val"] = "test"
-        size = count(int((parts == "test").sum()), "row")
-        notes.append(f"the split has no test part, so its val part ({size}) is the test part")
-    return parts
-
-
 def _without_leaks(
     parts: NDArray[np.str_], clusters: NDArray[np.int64], ids: Sequence[str]
 ) -> tuple[NDArray[np.str_], dict[str, str], list[str]]:
@@ -274,20 +269,6 @@ def _note_torn_groups(groups: NDArray[np.int64] | None, parts: NDArray[np.str_],
             f"{count(len(torn), 'group')} of the group column in the test part and outside it: "
             "the test figures may be too good"
         )
-
-
-def _check_parts(parts: NDArray[np.str_], y: NDArray[np.int64], classes: Sequence[str], notes: list[str]) -> None:
-    """Raise a DataError if test is empty or a class is missing from train; note those missing from test."""
-    if not (parts == "test").any():
-        raise DataError("the test part has no usable row: mend its pictures, or leave the split out to have one made")
-    missing = [name for code, name in enumerate(classes) if not (parts[y == code] == "train").any()]
-    if missing:
-        raise DataError(
-            f"the train part has no example of {_which(missing)}: move some there, or remove the class from the rest"
-        )
-    untested = [name for code, name in enumerate(classes) if not (parts[y == code] == "test").any()]
-    if untested:
-        notes.append(f"the test part has no example of {_which(untested)}, so nothing is known about it there")
 
 
 def _twins(ids: Sequence[str], clusters: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:

@@ -202,7 +202,7 @@ def profile(data: Any, **load_kwargs: Any) -> Profile:
         unreadable=dict(target.unreadable),
         n_features=0 if target.features is None else target.features.shape[1],
         notes=target.notes,
-        warnings=_warnings(target, leakage, contradictions, too_small, ratio),
+        warnings=target_warnings(target, leakage, contradictions, too_small, ratio),
         **_looks(target),
     )
 
@@ -261,13 +261,14 @@ def _thing(modality: str) -> str:
     return "picture" if modality == "pictures" else "row"
 
 
-def _warnings(
+def target_warnings(
     target: Target,
     leakage: tuple[tuple[str, str, str], ...],
     contradictions: tuple[tuple[tuple[str, str], ...], ...],
     too_small: tuple[str, ...],
     ratio: float,
 ) -> tuple[str, ...]:
+    """Return what a person should know of a target before trusting anything that is made of it."""
     thing, found = _thing(target.modality), []
     if leakage:
         gone, kept, part = leakage[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +27,8 @@ class Target:
     labels : ndarray of object, shape (n,)
         Label of each row as text.
     classes : tuple of str
-        The k labels of the usable rows, in natural order.
+        The k labels of the usable rows, in natural order (ordinal: lowest first). Where a row has no single class,
+        the strata by which rows are spread over parts and folds: ranges of numbers, the rarest label of a row.
     y : ndarray of int64, shape (n,)
         Index into ``classes``; -1 where the row cannot be used.
     split : ndarray of str, shape (n,)
@@ -45,7 +46,8 @@ class Target:
     modality : str
         "pictures" or "features".
     task : str
-        "classification".
+        "classification"; "ordinal" (classes that have an order), "regression", "multilabel" (any number of labels a
+        row), "heads" (several columns of classes).
     own_split : bool
         Whether the split came with the data.
     pictures : PictureSet or None
@@ -56,6 +58,11 @@ class Target:
         Name of the folder or file, for titles.
     fingerprint : str
         SHA-256 over ids, labels, split and contents: same data, same fingerprint.
+    values : ndarray of float64, shape (n, m), or None
+        What is to be predicted, where it is not one class: a rank, a number, 0 or 1 for each label, or the class in
+        each head.
+    outputs : mapping of str to tuple of str
+        Name of each column of ``values``, with its classes in order; a number or a label has none.
     """
 
     ids: NDArray[np.str_]
@@ -76,6 +83,8 @@ class Target:
     feature_names: tuple[str, ...]
     name: str
     fingerprint: str
+    values: NDArray[np.float64] | None = None
+    outputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def rows(self, *parts: str) -> NDArray[np.int64]:
         """Return the indices of the rows in any of ``parts``, ascending; ``rows("train", "val")`` is development.
@@ -96,4 +105,16 @@ class Target:
     def __repr__(self) -> str:
         sizes = " + ".join(f"{len(self.rows(part)):,} {part}" for part in PARTS if len(self.rows(part)))
         out = f", {len(self.left_out):,} left out" if self.left_out else ""
-        return f"<Target {self.name!r}: {self.modality}, {len(self.classes)} classes, {sizes}{out}>"
+        return f"<Target {self.name!r}: {self.modality}, {self.what}, {sizes}{out}>"
+
+    @property
+    def what(self) -> str:
+        """What is to be predicted, in a few words."""
+        names = list(self.outputs)
+        if self.task == "regression":
+            return f"the number {names[0]!r}"
+        if self.task == "multilabel":
+            return f"{len(names)} labels"
+        if self.task == "heads":
+            return f"{len(names)} heads"
+        return f"{len(self.classes)} {'ordered ' if self.task == 'ordinal' else ''}classes"

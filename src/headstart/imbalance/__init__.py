@@ -3,9 +3,11 @@
 from headstart.imbalance.balance import balance, fit_balanced
 from headstart.imbalance.balanced import Balance, Way
 from headstart.imbalance.cost import bayes_decision, cost_matrix, parse_cost
+from headstart.imbalance.cuts import CutPoints, tune_cuts
 from headstart.imbalance.damage import Damage, measured_damage
 from headstart.imbalance.deployed import Deployment, deployed, parse_prevalence
 from headstart.imbalance.guard import Correction, Corrections, check_corrections
+from headstart.imbalance.label_thresholds import LabelThresholds, tune_label_thresholds
 from headstart.imbalance.loss_names import LOSSES, make_loss
 from headstart.imbalance.metric import MetricChoice, choose_metric
 from headstart.imbalance.networks import NetworkCorrection, network_correction
@@ -23,9 +25,11 @@ __all__ = [
     "BalancedBatchSampler",
     "Correction",
     "Corrections",
+    "CutPoints",
     "Damage",
     "Deployment",
     "EstimatedPrior",
+    "LabelThresholds",
     "MetricChoice",
     "NetworkCorrection",
     "ResampledClassifier",
@@ -51,6 +55,8 @@ __all__ = [
     "prior_correction",
     "resampled_folds",
     "sample_weights",
+    "tune_cuts",
+    "tune_label_thresholds",
     "tune_thresholds",
     "weighted_counts",
 ]

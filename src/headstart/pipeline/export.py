@@ -104,8 +104,8 @@ def write_onnx(path: Path, model: Model, metadata: Mapping[str, str]) -> None:
     else:
         value = helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["n", model.head.n_features_in_])
         graph, feeds = helper.make_graph([], "headstart", [value], []), FEATURES
-    _append_head(graph, feeds, arrays)
-    graph.output.append(helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["n", len(arrays["bias"])]))
+    name = _append_head(graph, feeds, arrays, model)
+    graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", model.n_outputs]))
     whole = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     whole.producer_name = "headstart"
     helper.set_model_props(whole, dict(metadata))
@@ -151,9 +151,14 @@ def _taps(model: Model) -> tuple[Any, str]:
     return graph, HEAD + FEATURES
 
 
-def _append_head(graph: Any, feeds: str, arrays: Arrays) -> None:
-    """Append the nodes of the head: linear, on kernel values or ranks if it has any; softmax; calibration."""
+def _append_head(graph: Any, feeds: str, arrays: Arrays, model: Model) -> str:
+    """Append the nodes of the head: linear, on kernel values or ranks if it has any; softmax; calibration.
+
+    Heads that are no choice among classes end as ``export_links`` says. Returns the name of the output.
+    """
     from onnx import helper, numpy_helper
+
+    from headstart.pipeline.export_links import LINKS
 
     def inner(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         # Names of our own, for the network may use any other.
@@ -163,6 +168,7 @@ def _append_head(graph: Any, feeds: str, arrays: Arrays) -> None:
     knots, values = arrays.get(KNOTS), arrays.get(VALUES)
     arrays = {name: array for name, array in arrays.items() if name not in (KNOTS, VALUES)}
     held = {name: HEAD + name for name in (*arrays, "lengths")}
+    link = LINKS.get(model.kind)
     if "landmarks" in arrays:
         arrays = {**arrays, "lengths": np.square(arrays["landmarks"].astype(np.float64)).sum(axis=1, dtype=np.float32)}
         scaled = inner("Mul", [inner("Sub", [feeds, held["centre"]], "centred"), held["scale"]], "scaled")
@@ -180,9 +186,11 @@ def _append_head(graph: Any, feeds: str, arrays: Arrays) -> None:
         feeds = inner("ReduceSum", [inner("Mul", [inside, held["rises"]], "risen"), axis], "ranks", keepdims=0)
     logits = inner("Gemm", [feeds, held["weight"], held["bias"]], "logits", transB=1)
     graph.initializer.extend(numpy_helper.from_array(array, held[name]) for name, array in arrays.items())
+    if link is not None:
+        return link(graph, inner, logits, arrays)
     if knots is None or values is None:
         graph.node.append(helper.make_node("Softmax", [logits], [PROBABILITIES], axis=1, name=PROBABILITIES))
-        return
+        return PROBABILITIES
     # Each piece of a line rises from 0 to its height between two knots; the line is the sum, which no rounding tears.
     width = np.diff(knots, axis=1)
     pieces = {
@@ -204,6 +212,7 @@ def _append_head(graph: Any, feeds: str, arrays: Arrays) -> None:
     )
     whole = inner("ReduceSum", [lines, HEAD + "second axis"], "whole", keepdims=1)
     graph.node.append(helper.make_node("Div", [lines, whole], [PROBABILITIES], name=PROBABILITIES))
+    return PROBABILITIES
 
 
 def metadata(classes: Sequence[str], model: Model, feature_names: Sequence[str] = ()) -> dict[str, str]:
@@ -221,6 +230,8 @@ def metadata(classes: Sequence[str], model: Model, feature_names: Sequence[str] 
     elif model.offsets:
         result["decision"] = "the class with the highest log(probability) + offset"
         result["offsets"] = json.dumps(model.offsets)
+    if model.rule:
+        result["rule"] = json.dumps({name: list(values) for name, values in model.rule.items()})
     if not model.parts:
         return {**result, "input": "float32 (n, d): the plain features", "features": json.dumps(list(feature_names))}
     parts = [

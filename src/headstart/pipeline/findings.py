@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from headstart.pipeline.plan import Settings
+from headstart.pipeline.plan import Plan, Settings
 from headstart.results import Answer
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from headstart.data import Target
@@ -86,6 +87,32 @@ class Findings:
             self.calibrating, self.balance, self.deployment, self.evaluation, self.mistakes, self.issues,
         )  # fmt: skip
         return [answer for answer in found if answer is not None]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the columns that the model gives."""
+        return self.target.classes
+
+    def metrics(self) -> Mapping[str, Any]:
+        """Return the metrics on the test part."""
+        return dict(self.evaluation.metrics) if self.evaluation else {}
+
+    def headline(self) -> str:
+        """Return what the run found, in one sentence."""
+        from headstart.pipeline.page import headline
+
+        return headline(self)
+
+    def page(self, plan: Plan) -> str:
+        """Return the report, as HTML."""
+        from headstart.pipeline.page import report_page
+
+        return report_page(self, plan)
+
+    def predictions(self) -> pd.DataFrame:
+        """Return a table of what was predicted for each row."""
+        from headstart.pipeline.writing import predictions
+
+        return predictions(self)
 
     def count(self, passed: int, damaged: int) -> None:
         """Note how many pictures went through a network, and how many damaged shards were computed again."""

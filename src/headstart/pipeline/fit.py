@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import shutil
 import time
 from pathlib import Path
@@ -18,7 +19,9 @@ from headstart.pipeline.options import checked_options
 from headstart.pipeline.past import remember_run
 from headstart.pipeline.plan import Settings, make_plan
 from headstart.pipeline.run import Run
+from headstart.pipeline.tasks import fit_task
 from headstart.pipeline.writing import write_run
+from headstart.results import HeadstartError
 from headstart.results.team import team
 
 if TYPE_CHECKING:
@@ -31,11 +34,13 @@ WORK = ".work"  # what a run that is stopped goes on from
 def fit(
     data: Any,
     *,
+    task: str = "classify",
     out: str | Path | None = None,
     source: str | Path | Source = "lite0",
     architecture: str | None = None,
     image: str | None = None,
-    label: str | None = None,
+    label: Any = None,
+    order: str | None = None,
     split: str | None = None,
     group: str | None = None,
     test_size: float = 0.2,
@@ -68,6 +73,9 @@ def fit(
     ----------
     data : path, DataFrame, (X, y) or anything else that ``load_target`` takes
         The labelled examples.
+    task : {"classify", "detect", "multilabel", "ordinal", "regress"}
+        What is to be predicted: one class; boxes; any number of classes; one of classes that have an order; a number.
+        Tasks other than the first know fewer of the options below, and refuse the others.
     out : path, optional
         The run folder; ``NAME-run`` in the working folder by default. A run that was interrupted there goes on.
     source : str, Path or Source
@@ -75,7 +83,10 @@ def fit(
     architecture : str, optional
         timm's name of the network, where ``source`` is a checkpoint.
     image, label, split, group : str, optional
-        Columns of a table, where they cannot be told by their names.
+        Columns of a table, where they cannot be told by their names. Several labels are a list of columns, or text
+        with commas.
+    order : str, optional
+        Ordinal classes, lowest first, such as ``"none<slight<severe"``; numbers need none.
     test_size : float
         Share of the pictures that are held out where the data has no split of its own.
     input_fit : {"auto", "crop", "squash", "pad"}
@@ -151,6 +162,12 @@ def fit(
     HeadstartError
         In one line, what is wrong with the data, the source or the run folder, and the way out.
     """
+    if task != "classify":
+        given = {name: value for name, value in locals().items() if name not in ("data", "task")}
+        defaults = {name: one.default for name, one in inspect.signature(fit).parameters.items()}
+        return fit_task(task, data, given, defaults)
+    if order is not None:
+        raise HeadstartError(f"an order of classes means nothing where one is predicted: add --task ordinal ({order})")
     from headstart.data import load_target
     from headstart.data.profile import profile
     from headstart.features.backends import Choice

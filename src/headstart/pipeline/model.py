@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.sources import Source
-    from headstart.training import LogisticHead, SVMHead
+    from headstart.training import LogisticHead, OrderedHead, RidgeHead, SeveralHead, SVMHead
     from headstart.training.isotonic import Isotonic
 
-    Head = LogisticHead | SVMHead
+    Head = LogisticHead | SVMHead | OrderedHead | RidgeHead | SeveralHead
 
 Part = tuple["Source", tuple[str, ...]]
+KINDS = {"OrderedHead": "ordered logistic", "RidgeHead": "ridge", "SeveralHead": "logistic of several"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class Model:
         Networks, with their exact preprocessing, and the taps that are taken from each; empty for a table of features.
         The weights of every network go into the run, whether it stands on disk or was just trained
         (``sources.from_module``).
-    head : LogisticHead or SVMHead
+    head : LogisticHead, SVMHead, OrderedHead, RidgeHead or SeveralHead
         Fitted on the taps of all parts, in this order, side by side. Its classes are the target's, by number. A
         network trained with a linear layer of its own is a part with the tap ``"last"`` and a ``LogisticHead`` made
         ``from_arrays`` of that layer.
@@ -49,6 +50,8 @@ class Model:
     cost : tuple of tuple of float
         Entry (i, j): the cost of saying class j of an example of class i; the class that costs least in expectation is
         said. None where no cost was given.
+    rule : mapping of str to tuple of float
+        What is said of ranks or labels; see ``headstart.pipeline.deciding.decide``.
     """
 
     parts: tuple[Part, ...]
@@ -58,10 +61,14 @@ class Model:
     calibration: Isotonic | None = None
     prior: tuple[float, ...] = ()
     cost: tuple[tuple[float, ...], ...] = ()
+    rule: Mapping[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def kind(self) -> str:
-        """``"logistic"``, ``"linear SVM"`` or ``"RBF SVM"``."""
+        """``"logistic"``, ``"linear SVM"``, ``"RBF SVM"``, or one of ``KINDS``."""
+        name = type(self.head).__name__
+        if name in KINDS:
+            return KINDS[name]
         kernel = getattr(self.head, "kernel", None)
         return {None: "logistic", "linear": "linear SVM", "rbf": "RBF SVM"}[kernel]
 
@@ -91,6 +98,8 @@ class Model:
     def predict_proba(self, features: NDArray[Any]) -> NDArray[np.float64]:
         """Return the probability of each class, (n, k), for features (n, d): those of ``concatenate``, or the table's.
 
+        Of several labels or heads the probabilities stand side by side; of a number it is the number, (n, 1).
+
         Raises
         ------
         DataError
@@ -106,9 +115,15 @@ class Model:
                 f"row {broken[0]} holds values that are not finite ({len(broken):,} such rows): leave it out"
             )
         if not len(features):
-            return np.empty((0, len(self.head.classes_)))
-        found = self.head.predict_proba(features)
+            return np.empty((0, self.n_outputs))
+        found = self.head.output(features)
         return found if self.calibration is None else self.calibration(found)
+
+    @property
+    def n_outputs(self) -> int:
+        """How many columns the model gives."""
+        arrays = self.head.to_arrays()
+        return len(arrays["thresholds"]) + 1 if "thresholds" in arrays else len(arrays["bias"])
 
     def scores(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the decision takes the highest of, (n, k)."""
@@ -139,10 +154,14 @@ def read_head(path: Path, names: Mapping[str, str], kind: str) -> tuple[Head, Is
     """
     from safetensors import safe_open
 
-    from headstart.training import LogisticHead, SVMHead
+    from headstart.training import LogisticHead, OrderedHead, RidgeHead, SeveralHead, SVMHead
     from headstart.training.isotonic import KNOTS, Isotonic
 
     with safe_open(path, framework="numpy") as stored:
         arrays = {array: stored.get_tensor(tensor) for array, tensor in names.items()}
-    head = LogisticHead.from_arrays(arrays) if kind == "logistic" else SVMHead.from_arrays(arrays)
+    heads: dict[str, Any] = {
+        "logistic": LogisticHead,
+        **dict(zip(KINDS.values(), (OrderedHead, RidgeHead, SeveralHead), strict=True)),
+    }
+    head: Head = heads.get(kind, SVMHead).from_arrays(arrays)
     return head, Isotonic.from_arrays(arrays) if KNOTS in arrays else None

@@ -74,9 +74,9 @@ def report_page(found: Findings, plan: Plan) -> str:
     if found.metric is not None:
         sections.append(_metric(found.metric))
     if source is not None:
-        sections.append(_source(found))
+        sections.append(source_section(found))
     if found.input_fit is not None:
-        sections.append(_input_fit(found))
+        sections.append(input_fit_section(found))
     sections += norm_sections(found)
     if found.seen is not None:
         sections.append(answer_section(found.seen))
@@ -109,7 +109,7 @@ def report_page(found: Findings, plan: Plan) -> str:
             "data fingerprint": target.fingerprint[:16],
             "source fingerprint": source.fingerprint[:16] if source else "none",
         },
-        command=_command(plan),
+        command=repeated(plan),
     )
 
 
@@ -126,7 +126,8 @@ def _verdict(found: Findings) -> str:
     )
 
 
-def _command(plan: Plan) -> str:
+def repeated(plan: Plan) -> str:
+    """Return the command that repeats the run."""
     settings = plan.settings
     words = ["headstart", "fit", "DATA", "--source", settings.source, "--seed", str(settings.seed)]
     if settings.architecture:
@@ -158,6 +159,10 @@ def _command(plan: Plan) -> str:
         words += ["--loss", settings.loss]
     if settings.batches != "natural":
         words += ["--batches", settings.batches]
+    if settings.task != "classify":
+        words += ["--task", settings.task]
+    if settings.order is not None:
+        words += ["--order", settings.order]
     if settings.final:
         words.append("--final")
     return " ".join(shlex.quote(word) for word in words)
@@ -169,7 +174,7 @@ def _figure(name: str, interval: Any, **more: Any) -> KeyFigure:
 
 
 def _profile(found: Findings) -> Section:
-    profile, target = found.profile, found.target
+    profile = found.profile
     median = f"{profile.median_class:,.0f} training examples in the median class"
     figures = [
         KeyFigure(
@@ -182,7 +187,15 @@ def _profile(found: Findings) -> Section:
     blocks: list[Block | str] = [
         KeyFigures(figures),
         Table(profile.to_frame(), "Examples of each class", bar="train"),
+        *given_blocks(found),
     ]
+    return answer_section(profile, *blocks, table=False)
+
+
+def given_blocks(found: Findings) -> list[Block | str]:
+    """Return what is to be said of the files: sizes, what was done while loading, leakage, copies, broken ones."""
+    profile, target = found.profile, found.target
+    blocks: list[Block | str] = []
     if profile.sizes:
         width, height = profile.sizes["width"], profile.sizes["height"]
         kinds = ", ".join(f"{name} {count:,}" for name, count in profile.formats.items())
@@ -203,7 +216,7 @@ def _profile(found: Findings) -> Section:
         blocks.append(Notes("Unreadable files", list(profile.unreadable.items())))
     if profile.twins:
         blocks.append(Notes("The same picture more than once", [" = ".join(twins) for twins in profile.twins]))
-    return answer_section(profile, *blocks, table=False)
+    return blocks
 
 
 def _metric(answer: MetricChoice) -> Section:
@@ -212,7 +225,8 @@ def _metric(answer: MetricChoice) -> Section:
     return answer_section(answer, plot, Details("Every metric", [Table(frame, limit=len(frame))]), table=False)
 
 
-def _source(found: Findings) -> Section:
+def source_section(found: Findings) -> Section:
+    """Return which source was taken, and why."""
     source, ranking = found.source, found.ranking
     assert source is not None
     if ranking is not None:
@@ -248,7 +262,8 @@ def _source(found: Findings) -> Section:
     return Section("Which source model?", f"{source.name}, trained on {card.trained_on}{accuracy}.", [decision])
 
 
-def _input_fit(found: Findings) -> Section:
+def input_fit_section(found: Findings) -> Section:
+    """Return how pictures are fitted into the input, and why."""
     answer, source = found.input_fit, found.source
     assert answer is not None and source is not None
     if not answer.n:

@@ -68,6 +68,10 @@ class Settings:
         Engine and device; ``"auto"`` chooses.
     trials : int or None
         How many ways on frozen features are tried.
+    task : str
+        What is predicted; see ``headstart.fit``.
+    order : str or None
+        Of ordinal classes.
     """
 
     source: str = "lite0"
@@ -90,6 +94,8 @@ class Settings:
     backend: str = "auto"
     device: str = "auto"
     trials: int | None = None
+    task: str = "classify"
+    order: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

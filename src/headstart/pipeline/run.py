@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headstart.pipeline.deciding import CLASSIFICATION, columns_of, decide, said_names
 from headstart.results import DataError, RunError
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ class Run:
     ----------
     folder : Path
     classes : tuple of str
-        The k classes, in the order of the columns of ``predict_proba``.
+        The k classes, in the order of the columns of ``predict_proba``; labels, classes of all heads, or the number.
+    task : str
+        What is predicted; see ``headstart.load_target``.
     info : dict
         What ``run.json`` holds: settings, decisions with their evidence, metrics, versions.
 
@@ -50,6 +53,7 @@ class Run:
         try:
             self.info: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             self.classes: tuple[str, ...] = tuple(self.info["model"]["classes"])
+            self.task: str = self.info.get("data", {}).get("task", CLASSIFICATION)
             self._parts: list[dict[str, Any]] = self.info["model"]["parts"]
         except FileNotFoundError:
             begun = (self.folder / "plan.json").is_file()
@@ -61,7 +65,8 @@ class Run:
             raise RunError(f"{what}: fit again in a new folder") from None
 
     def __repr__(self) -> str:
-        return f"<Run {str(self.folder)!r}: {len(self.classes)} classes, {self.headline()}>"
+        what = {"regression": "a number", "multilabel": f"{len(self.classes)} labels"}
+        return f"<Run {str(self.folder)!r}: {what.get(self.task, f'{len(self.classes)} classes')}, {self.headline()}>"
 
     def headline(self) -> str:
         """Return what the run found, in one sentence."""
@@ -91,11 +96,17 @@ class Run:
         return bool(self._parts) or self._handmade
 
     @property
+    def _outputs(self) -> dict[str, tuple[str, ...]]:
+        return {name: tuple(classes) for name, classes in self.info["model"]["outputs"]}
+
+    @property
     def _handmade(self) -> bool:
         return bool(self.info["model"].get("handmade"))
 
     def predict_proba(self, X: Any, *, device: str = "auto", quiet: bool = True) -> NDArray[np.float64]:
         """Return the probability of each class, (n, k), for pictures or for rows of features.
+
+        Of labels and heads all columns stand side by side, in the order of ``classes``.
 
         Parameters
         ----------
@@ -109,8 +120,13 @@ class Run:
         Raises
         ------
         DataError
-            If a picture cannot be read, or the features do not fit.
+            If a picture cannot be read, the features do not fit, or what is predicted is a number.
         """
+        if self.task == "regression":
+            raise DataError("the model predicts a number, which has no probability: use predict")
+        return self._output(X, device, quiet)
+
+    def _output(self, X: Any, device: str, quiet: bool) -> NDArray[np.float64]:
         if not self.takes_pictures:
             return self._from_features(X)
         probabilities, failed = self.predict_pictures(_pictures(X), device=device, quiet=quiet)
@@ -119,11 +135,14 @@ class Run:
             raise DataError(f"picture {row} of {len(probabilities)} cannot be read ({reason}): leave it out")
         return probabilities
 
-    def predict(self, X: Any, *, device: str = "auto", quiet: bool = True) -> NDArray[np.object_]:
+    def predict(self, X: Any, *, device: str = "auto", quiet: bool = True) -> NDArray[Any]:
         """Return the class, as text, of each picture or row of features; see ``predict_proba``.
 
-        It is the most probable one, unless decisions were balanced (``fit(balance=...)``) or made for a cost.
+        It is the most probable one, unless decisions were balanced (``fit(balance=...)``) or made for a cost. Of a
+        number it is the number (n,), of labels a tuple of them (n,), of heads the class in each (n, h).
         """
+        if self.task != CLASSIFICATION:
+            return said_names(self.task, self._said(self._output(X, device, quiet)), self._outputs)
         best = self._scores(self.predict_proba(X, device=device, quiet=quiet)).argmax(axis=1)
         named: NDArray[np.object_] = np.array(self.classes, dtype=object)[best]
         return named
@@ -131,7 +150,10 @@ class Run:
     def predict_pictures(
         self, pictures: PictureSet, *, device: str = "auto", quiet: bool = True
     ) -> tuple[NDArray[np.float64], dict[int, str]]:
-        """Return probabilities (n, k), NaN where a picture cannot be read, and the reason for each of those rows."""
+        """Return probabilities (n, k), NaN where a picture cannot be read, and the reason for each of those rows.
+
+        Of a number it is the number, (n, 1).
+        """
         from headstart.features.engine import batches
         from headstart.results.terminal import progress
 
@@ -147,10 +169,17 @@ class Run:
             for rows, outputs in batches(engine, sheets, every, self._sheet.preprocessing, failed):
                 last = outputs[-1].astype(np.float64)
                 # The graph's float32 softmax sums to 1 within 1e-7; who uses it may check more strictly.
-                result[rows] = last / last.sum(axis=1, keepdims=True) if on_cpu else self.model.predict_proba(last)
+                result[rows] = self._summed(last) if on_cpu else self.model.predict_proba(last)
                 advance(len(rows))
         result[sorted(failed)] = np.nan
         return result, failed
+
+    def _said(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+        return decide(self.task, table, self._outputs, self.info["model"]["rule"])
+
+    def _summed(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the graph gave, rows adding up to 1 where they are a choice among classes."""
+        return found / found.sum(axis=1, keepdims=True) if self.task in (CLASSIFICATION, "ordinal") else found
 
     def _scores(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what the decision takes the highest of."""
@@ -197,6 +226,7 @@ class Run:
             run_parts(self.folder), head, handmade=self._handmade, offsets=tuple(told.get("offsets") or ()),
             calibration=calibration, prior=tuple(told.get("prior") or ()),
             cost=tuple(tuple(row) for row in told.get("cost") or ()),
+            rule={name: tuple(values) for name, values in (told.get("rule") or {}).items()},
         )  # fmt: skip
 
     @functools.cached_property
@@ -230,6 +260,10 @@ class Run:
         import pandas as pd
 
         unreadable = sorted(failed)
+        if self.task != CLASSIFICATION:
+            made = columns_of(self.task, probabilities, self._said(probabilities), self._outputs, self.classes)
+            frame = pd.DataFrame({"id": list(ids), **made})
+            return frame.assign(unreadable=[failed.get(row, "") for row in range(len(frame))]) if failed else frame
         probabilities = probabilities.copy()
         probabilities[unreadable] = 0
         order = np.argsort(-self._scores(probabilities), axis=1, kind="stable")[

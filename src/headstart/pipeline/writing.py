@@ -23,13 +23,12 @@ if TYPE_CHECKING:
 def write_run(folder: Path, plan: Plan, found: Findings, model: Model) -> None:
     """Write the run folder; ``run.json`` comes last and says that the rest is whole."""
     from headstart.pipeline.export import metadata, write_onnx, write_weights
-    from headstart.pipeline.page import report_page
 
-    text = metadata(found.target.classes, model, found.target.feature_names)
+    text = metadata(found.names(), model, found.target.feature_names)
     write_onnx(folder / "model.onnx", model, text)
     names = write_weights(folder / "model.safetensors", model, text)
-    write_text(folder / "predictions.csv", predictions(found).to_csv(index=False, float_format="%.6g"))
-    write_text(folder / "report.html", report_page(found, plan))
+    write_text(folder / "predictions.csv", found.predictions().to_csv(index=False, float_format="%.6g"))
+    write_text(folder / "report.html", found.page(plan))
     write_json(folder / "run.json", plain(describe(found, plan, model, names)))
 
 
@@ -38,13 +37,11 @@ def describe(found: Findings, plan: Plan, model: Model, names: Mapping[str, str]
 
     All that depends on the clock stands under ``times``.
     """
-    from headstart.pipeline.page import headline
-
     target, source = found.target, found.source
     answers = {answer.question: {"headline": answer.headline(), **answer.to_dict()} for answer in found.answers()}
     return {
         "format": FORMAT,
-        "headline": headline(found),
+        "headline": found.headline(),
         "settings": dataclasses.asdict(plan.settings),
         "data": {
             "name": target.name,
@@ -60,13 +57,14 @@ def describe(found: Findings, plan: Plan, model: Model, names: Mapping[str, str]
         else {"name": source.name, "fingerprint": source.fingerprint, "card": source.card.to_dict()},
         "engine": dict(plan.engine),
         "model": {
-            "classes": target.classes,
+            "classes": found.names(),
+            "outputs": list(target.outputs.items()),  # in order
             "feature_names": target.feature_names,
             **described(model, names),
             "C": found.validation.C if found.validation else None,
             "fitted_on": ["train", "val", "test"] if plan.settings.final else ["train", "val"],
         },
-        "metrics": dict(found.evaluation.metrics) if found.evaluation else {},
+        "metrics": found.metrics(),
         "decisions": answers,
         "versions": dict(plan.versions),
         "times": found.times,
@@ -98,6 +96,7 @@ def described(model: Model, names: Mapping[str, str]) -> dict[str, Any]:
         "offsets": model.offsets,
         "prior": model.prior,
         "cost": model.cost,
+        "rule": dict(model.rule),
         "parts": parts,
         "architecture": first["architecture"],
         "preprocessing": first["preprocessing"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,18 @@ class Design:
             rows, basis = _rotate(rows.astype(np.float64))
             rows = rows.astype(X.dtype)
         return cls(rows, centre, scaler.scale_, basis)
+
+    def principal(self) -> Design:
+        """Return the design along its principal directions, so that the columns of ``rows`` are orthogonal.
+
+        Where rows are fewer than features they are so already.
+        """
+        from scipy.linalg import eigh
+
+        if self.basis is not None:
+            return self
+        basis = eigh(self.rows.T @ self.rows)[1].T
+        return replace(self, rows=self.rows @ basis.T, basis=basis)
 
     def original(self, coefficients: NDArray[Any], intercepts: NDArray[Any]) -> tuple[Floats, Floats]:
         """Return coefficients (m, d) and intercepts (m,) for unscaled features from those for ``rows``."""

@@ -34,6 +34,10 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the probability of each class, (n, k), in the order of ``classes_``."""
         return probabilities(self.decision_function(X))
 
+    def output(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return what an exported graph gives: probabilities, (n, k)."""
+        return self.predict_proba(X)
+
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class of each row."""
         scores = self.decision_function(X)

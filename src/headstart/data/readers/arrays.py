@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from headstart.data.pictures import PictureSet
-from headstart.data.readers.base import Columns, Reader, Rows, count
+from headstart.data.readers.answers import labelled
+from headstart.data.readers.base import CLASSIFICATION, Columns, Reader, Rows, count
 from headstart.data.readers.frame import is_frame, row_ids
 from headstart.data.readers.items import check_paths, is_pillow, picture_item
-from headstart.data.readers.values import features_of, finite, groups_of, labels_of, parts_of, series
+from headstart.data.readers.values import features_of, finite, groups_of, parts_of, series
 from headstart.results import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _is_pair(data: Any) -> bool:
@@ -52,11 +56,23 @@ def _read(data: tuple[Any, Any], columns: Columns) -> Rows:
     return Rows(
         name="arrays",
         ids=ids,
-        labels=labels_of(series(y, n, "y"), ids, "y"),
         split=None if columns.split is None else parts_of(series(columns.split, n, "split"), ids, "split"),
         groups=None if columns.group is None else groups_of(series(columns.group, n, "group")),
+        **labelled(_labels(y, n, columns.task), ids, columns.task, ""),
         **examples,
     )
+
+
+def _labels(y: Any, n: int, task: str) -> pd.DataFrame:
+    """Return y as a table of n rows: of one column "y" or, for tasks that know several, as many as it has."""
+    import pandas as pd
+
+    if task == CLASSIFICATION or not (is_frame(y) or (isinstance(y, np.ndarray) and y.ndim == 2)):
+        return pd.DataFrame({"y": series(y, n, "y")})
+    table = y if is_frame(y) else pd.DataFrame(np.asarray(y))
+    if len(table) != n:
+        raise DataError(f"y has {count(len(table), 'row')} for {count(n, 'row')} of X: give one for each")
+    return table.reset_index(drop=True).rename(columns=str)
 
 
 def _holds_items(x: Any) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from headstart.data.pictures import PictureSet
 from headstart.results import DataError
 
+if TYPE_CHECKING:
+    from headstart.data.readers.answers import Answers
+
+CLASSIFICATION = "classification"
 Column = Hashable
 _PARTS = {
     "train": ("train", "training", "trn"),
@@ -26,13 +30,28 @@ _PART_OF = {word: part for part, words in _PARTS.items() for word in words}
 class Columns:
     """The columns a person named; ``None`` where the reader is to find out.
 
-    For arrays, ``split`` and ``group`` hold the n values themselves.
+    For arrays, ``split`` and ``group`` hold the n values themselves. ``task`` says how labels are read; several columns
+    of labels are a list, or text with commas.
     """
 
     image: Column | None = None
-    label: Column | None = None
+    label: Any = None
     split: Any = None
     group: Any = None
+    task: str = CLASSIFICATION
+
+    def labels(self, there: Iterable[Column]) -> tuple[Column, ...]:
+        """Return the columns that hold the labels, none where the reader is to find out; ``there`` are all columns.
+
+        >>> Columns(label="red, round").labels(["path", "red", "round"])
+        ('red', 'round')
+        """
+        if self.label is None:
+            return ()
+        if isinstance(self.label, list):
+            return tuple(self.label)
+        several = isinstance(self.label, str) and "," in self.label and self.label not in list(there)
+        return tuple(name.strip() for name in self.label.split(",")) if several else (self.label,)
 
     def refuse(self, *names: str, because: str) -> None:
         """Raise a DataError if any of the arguments ``names`` was given."""
@@ -52,6 +71,8 @@ class Rows:
         "train", "val" or "test" of each row, if the person gave it.
     groups : ndarray of int64, shape (n,), optional
         Code of each row's group, -1 for a row that is in none.
+    answers : Answers, optional
+        What is to be predicted, where it is not one class of each row; ``labels`` are then its texts.
     """
 
     name: str
@@ -63,6 +84,7 @@ class Rows:
     split: Sequence[str] | None = None
     groups: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    answers: Answers | None = None
 
 
 class Reader(NamedTuple):

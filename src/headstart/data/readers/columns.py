@@ -29,12 +29,17 @@ _ROW_NUMBER = {"unnamed0", "index", "id", "rowid"}
 class Chosen:
     """The columns of a table by what they hold; ``image`` is ``None`` where ``features`` hold the examples."""
 
-    label: Column
+    labels: tuple[Column, ...]
     image: Column | None
     split: Column | None
     group: Column | None
     features: tuple[Column, ...]
     notes: tuple[str, ...]
+
+    @property
+    def label(self) -> Column:
+        """The (first) column of labels."""
+        return self.labels[0]
 
 
 def named_like_label(columns: Iterable[Column]) -> list[Column]:
@@ -54,8 +59,9 @@ def choose(frame: pd.DataFrame, asked: Columns) -> Chosen:
     DataError
         If a named column is not there or is there twice, or if none or more than one fits.
     """
-    _check(frame, asked)
-    taken = {asked.image, asked.label, asked.split, asked.group} - {None}
+    labels = asked.labels(frame.columns)
+    _check(frame, asked, labels)
+    taken = {asked.image, *labels, asked.split, asked.group} - {None}
     free = [column for column in frame.columns if column not in taken]
     image = asked.image if asked.image is not None else _image(frame, free)
     free = [column for column in free if column != image]
@@ -65,12 +71,12 @@ def choose(frame: pd.DataFrame, asked: Columns) -> Chosen:
     if group is None:
         group = _only([column for column in free if _plain(column) in _GROUP], "group")
     free = [column for column in free if column != group]
-    label = asked.label if asked.label is not None else _label(free, frame, pictures=image is not None)
+    labels = labels or (_label(free, frame, pictures=image is not None),)
     notes = []
-    for role, column in (("label", label), ("split", split), ("group", group)):
+    for role, column in (("label", labels[0]), ("split", split), ("group", group)):
         if column is not None and getattr(asked, role) is None:
             notes.append(f"column {str(column)!r} was taken as the {role}")
-    free = [column for column in free if column != label]
+    free = [column for column in free if column not in labels]
     numbers = [column for column in free if _plain(column) in _ROW_NUMBER]
     features = [] if image is not None else [column for column in free if column not in numbers]
     if image is None and not features:
@@ -79,15 +85,20 @@ def choose(frame: pd.DataFrame, asked: Columns) -> Chosen:
         )
     if image is None and numbers:
         notes.append(f"{some(numbers)} was taken as a row number, not as a feature")
-    return Chosen(label, image, split, group, tuple(features), tuple(notes))
+    return Chosen(labels, image, split, group, tuple(features), tuple(notes))
 
 
-def _check(frame: pd.DataFrame, asked: Columns) -> None:
+def _check(frame: pd.DataFrame, asked: Columns, labels: Sequence[Column]) -> None:
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise DataError(f"the column {str(twice[0])!r} is there twice: rename one of them")
-    for role in ("image", "label", "split", "group"):
-        column = getattr(asked, role)
+    named = [
+        ("image", asked.image),
+        *(("label", one) for one in labels),
+        ("split", asked.split),
+        ("group", asked.group),
+    ]
+    for role, column in named:
         if column is not None and (not isinstance(column, Hashable) or column not in frame.columns):
             raise DataError(f"there is no column {short(column)} for {role}=: the columns are {_list(frame.columns)}")
 

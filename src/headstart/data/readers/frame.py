@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.data.pictures import PictureSet
+from headstart.data.readers.answers import labelled
 from headstart.data.readers.base import Columns, Reader, Rows
 from headstart.data.readers.columns import choose
 from headstart.data.readers.items import check_paths, picture_item
-from headstart.data.readers.values import features_of, groups_of, labels_of, parts_of
+from headstart.data.readers.values import features_of, groups_of, parts_of
 from headstart.results import DataError
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ def read_frame(frame: pd.DataFrame, columns: Columns, name: str = "table", folde
     return Rows(
         name=name,
         ids=ids,
-        labels=labels_of(frame[chosen.label], ids, f"label column {str(chosen.label)!r}"),
         pictures=pictures,
         features=features,
         feature_names=tuple(map(str, chosen.features)),
@@ -60,6 +60,7 @@ def read_frame(frame: pd.DataFrame, columns: Columns, name: str = "table", folde
         else parts_of(frame[chosen.split], ids, f"split column {str(chosen.split)!r}"),
         groups=None if chosen.group is None else groups_of(frame[chosen.group]),
         notes=tuple(notes),
+        **labelled(frame[list(chosen.labels)], ids, columns.task, "label column "),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,7 @@ def _read(data: Any, columns: Columns) -> Rows:
     whole = pd.concat([frame.set_index(name + "/" + frame.index.astype(str)) for name, frame in frames.items()])
     column = "split" if "split" not in whole.columns else "datasetdict split"
     whole[column] = [name for name, frame in frames.items() for _ in range(len(frame))]
-    asked = Columns(columns.image, columns.label, column, columns.group)
-    return read_frame(whole, asked, _name(first))
+    return read_frame(whole, dataclasses.replace(columns, split=column), _name(first))
 
 
 def _frame(dataset: Any) -> pd.DataFrame:

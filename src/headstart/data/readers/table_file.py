@@ -54,7 +54,8 @@ def _text(path: Path, columns: Columns) -> pd.DataFrame:
 
     separator = _SEPARATORS[path.suffix.lower()]
     header = pd.read_csv(path, sep=separator, nrows=0).columns
-    labels = [column for column in header if column == columns.label] or named_like_label(header)
+    asked = columns.labels(header)
+    labels = [column for column in header if column in asked] or named_like_label(header)
     return pd.read_csv(
         path,
         sep=separator,

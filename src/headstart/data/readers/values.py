@@ -46,7 +46,7 @@ def labels_of(values: pd.Series, ids: Sequence[str], what: str) -> list[str]:
     if (numbers % 1).any() and different > _MOST_DIFFERENT * len(numbers):
         raise DataError(
             f"{what} holds {different:,} different numbers in {count(len(numbers), 'row')}, from {numbers.min():g} to "
-            f"{numbers.max():g}: regression is not supported yet, give classes"
+            f"{numbers.max():g}: give classes, or predict the number itself with --task regress"
         )
     if not any("." in value for value in text):
         return text
