@@ -19,6 +19,7 @@ from headstart.results.files import write_json
 
 if TYPE_CHECKING:
     from headstart.data import Target
+    from headstart.detection.boxes import DetectionTarget
     from headstart.features.backends import Choice
     from headstart.sources import Source
 
@@ -68,6 +69,8 @@ class Settings:
         Engine and device; ``"auto"`` chooses.
     trials : int or None
         How many ways on frozen features are tried.
+    task : str
+        What is predicted; see ``headstart.fit``.
     """
 
     source: str = "lite0"
@@ -90,6 +93,7 @@ class Settings:
     backend: str = "auto"
     device: str = "auto"
     trials: int | None = None
+    task: str = "classify"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +126,11 @@ class Plan:
 
 
 def make_plan(
-    folder: Path, settings: Settings, target: Target, sources: Sequence[Source], choose: Callable[[], Choice]
+    folder: Path,
+    settings: Settings,
+    target: Target | DetectionTarget,
+    sources: Sequence[Source],
+    choose: Callable[[], Choice],
 ) -> Plan:
     """Return the plan of the run in ``folder``: the one that stands there, else a new one, written there.
 
@@ -132,7 +140,7 @@ def make_plan(
         The run folder; made if need be.
     settings : Settings
         What was asked for.
-    target : Target
+    target : Target or DetectionTarget
         The data.
     sources : sequence of Source
         The source, or those to choose from; none for a table of features.
