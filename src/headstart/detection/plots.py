@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from headstart.detection.average import AveragePrecision
+    from headstart.detection.facts import BoxProfile
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _MOST = 12  # curves that can still be told apart
@@ -44,3 +45,24 @@ def precision_recall(answer: AveragePrecision) -> Figure:
         y="precision: share of boxes that are right",
     )
     return figure.update_xaxes(range=[0, 1.01]).update_yaxes(range=[0, 1.03])
+
+
+def box_sizes(profile: BoxProfile) -> Figure:
+    """Return the relative sizes of the boxes of each class: quartiles, and a line from the least to the largest.
+
+    Of more than twelve classes the twelve with the most objects are drawn.
+    """
+    from plotly import graph_objects as go
+
+    totals = [sum(profile.objects[part][code] for part in profile.objects) for code in range(len(profile.classes))]
+    order = sorted((code for code, n in enumerate(totals) if n), key=lambda code: -totals[code])[:_MOST]
+    figure = go.Figure()
+    quantiles = [profile.sizes[code] for code in order]
+    figure.add_box(
+        y=[html.escape(profile.classes[code]) for code in order], orientation="h", showlegend=False,
+        **{name: [100 * one[i] for one in quantiles]
+           for i, name in enumerate(("lowerfence", "q1", "median", "q3", "upperfence"))},
+        line={"color": PALETTE[0], "width": 1.5},
+    )  # fmt: skip
+    styled(figure, height=110 + 34 * len(order), x="size of the boxes, % of the picture's side (square root of area)")
+    return figure.update_yaxes(type="category", autorange="reversed").update_xaxes(rangemode="tozero")
