@@ -3,7 +3,8 @@
 Both have the same minutes, the same size of the input and the same schedule; each keeps the epoch that is best on the
 validation part. The data's own split; the test part is looked at once a row. Each row is kept in a file.
 
-    python benchmarks/detection.py SHARED [--seeds 0 1 2] [--arms trunk scratch] [--minutes 10] [--write docs/detection.md]
+    python benchmarks/detection.py SHARED [--seeds 0 1 2] [--arms trunk scratch] [--minutes 10]
+                                          [--write docs/detection.md]
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from PIL import Image
 
 import headstart
 from headstart.detection import schedule
+from headstart.detection.batches import BoxBatches
 from headstart.detection.boxes import Boxes
 from headstart.pipeline.detecting import fit_detector
 from headstart.pipeline.detector_run import DetectorRun
@@ -166,7 +167,10 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(squares, small_source
     with pytest.raises(Stop):
         fit(squares, tmp_path / "again", small_source, seed=3)
     monkeypatch.setattr(loop, "_save", own)
+    shown, epoch = [], BoxBatches.epoch
+    monkeypatch.setattr(BoxBatches, "epoch", lambda self, number: (shown.append(number), epoch(self, number))[1])
     again = fit(squares, tmp_path / "again", small_source, seed=3)
+    assert shown == [1]  # the epoch before the stop is not repeated
     assert not (tmp_path / "again" / ".work").exists()
     assert (whole.folder / "model.safetensors").read_bytes() == (again.folder / "model.safetensors").read_bytes()
     one, other = whole.info, again.info
@@ -236,7 +240,7 @@ def test_ways_are_told_apart_on_the_validation_part(squares, small_source, tmp_p
     monkeypatch.setattr("headstart.detection.contest.train_detector", _untrained)
     contest = DetectorContest(small_source, squares, small, tmp_path, budget=600, weights="auto")
     assert contest.schedule.short
-    detector, course = contest.transferred()
+    _, course = contest.transferred()
     assert [one.score for one in contest.rounds] == [0.1, 0.3, 0.2, 0.4]
     assert course.name == "timm:resnet10t, all of it trained, rare classes weighted (sqrt)"
     again = DetectorContest(small_source, squares, small, tmp_path, budget=1, weights="auto")

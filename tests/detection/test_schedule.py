@@ -22,7 +22,17 @@ def test_no_way_takes_longer_than_the_budget(n, budget, scratch, more):
     assert plan.judged == judged
     share = budget / 2 if scratch else budget
     step = dict(PACE.step)
-    rounds = [*plan.ways, *["", ] * more] if plan.short else []
+    rounds = (
+        [
+            *plan.ways,
+            *[
+                "",
+            ]
+            * more,
+        ]
+        if plan.short
+        else []
+    )
     first = sum(plan.short * plan.pictures * step[way] + judged * PACE.find for way in rounds)
     assert first <= share / 3
     for way in plan.ways:

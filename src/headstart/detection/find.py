@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.detection.boxes import Boxes
-from headstart.detection.inputs import batched, moved, resized
+from headstart.detection.inputs import batched, canvas_of, moved, resized
 from headstart.results import PictureError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from headstart.data.pictures import PictureSet
     from headstart.detection.inputs import InputSize
@@ -55,17 +56,12 @@ def find_boxes(
     failed: dict[int, str] = {}
     with torch.inference_mode():
         for rows, loaded in _batches(pictures, size):
-            read = [(row, one, whole) for row, (one, whole, _) in zip(rows, loaded, strict=True) if one is not None]
             failed.update({row: reason for row, (one, _, reason) in zip(rows, loaded, strict=True) if one is None})
-            if read:
-                canvas = torch.from_numpy(batched([one for _, one, _ in read], mean)).to(device)
-                found = detector.found(detector(canvas), [(one.shape[0], one.shape[1]) for _, one, _ in read])
-                for (row, one, whole), boxes in zip(read, found, strict=True):
-                    xyxy = boxes["boxes"].cpu().numpy().astype(np.float64)
-                    xyxy = moved(xyxy, (one.shape[1], one.shape[0]), whole)
-                    kept = ((xyxy[:, 2:] - xyxy[:, :2]) > 0).all(axis=1)
-                    labels, scores = boxes["labels"].cpu().numpy(), boxes["scores"].cpu().numpy().astype(np.float64)
-                    result[row] = Boxes(xyxy[kept], labels[kept].astype(np.int64), scores[kept])
+            for alike in _alike(rows, loaded):
+                canvas = torch.from_numpy(batched([one for _, one, _ in alike], mean)).to(device)
+                found = detector.found(detector(canvas), [(one.shape[0], one.shape[1]) for _, one, _ in alike])
+                for (row, one, whole), boxes in zip(alike, found, strict=True):
+                    result[row] = _in_its_pixels(boxes, (one.shape[1], one.shape[0]), whole)
             if advance:
                 advance(len(rows))
     return result, failed
@@ -73,6 +69,26 @@ def find_boxes(
 
 def _none() -> Boxes:
     return Boxes(np.empty((0, 4)), np.empty(0, np.int64), np.empty(0))
+
+
+def _alike(rows: Sequence[int], loaded: Sequence[Loaded]) -> list[list[tuple[int, NDArray[np.uint8], tuple[int, int]]]]:
+    """Return row, picture and whole size of the pictures that could be read, those of one canvas together.
+
+    A picture on a larger canvas than its own, beside a larger one, would get other boxes.
+    """
+    groups: dict[tuple[int, int], list[tuple[int, NDArray[np.uint8], tuple[int, int]]]] = {}
+    for row, (one, whole, _) in zip(rows, loaded, strict=True):
+        if one is not None:
+            groups.setdefault(canvas_of(one), []).append((row, one, whole))
+    return list(groups.values())
+
+
+def _in_its_pixels(found: dict[str, Tensor], size: tuple[int, int], whole: tuple[int, int]) -> Boxes:
+    """Return what was found in a picture of a size as boxes of the whole picture, those without area left out."""
+    xyxy = moved(found["boxes"].cpu().numpy().astype(np.float64), size, whole)
+    kept = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)
+    labels, scores = (found[name].cpu().numpy()[kept] for name in ("labels", "scores"))
+    return Boxes(xyxy[kept], labels.astype(np.int64), scores.astype(np.float64))
 
 
 def _batches(pictures: PictureSet, size: InputSize) -> Iterator[tuple[list[int], list[Loaded]]]:

@@ -141,12 +141,17 @@ def moved(xyxy: Floats, before: tuple[int, int], after: tuple[int, int]) -> Floa
     return np.asarray(xyxy * np.tile(factor, 2))
 
 
+def canvas_of(picture: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return height and width of a picture, (h, w, 3), rounded up to a multiple of 32."""
+    return _STEP * -(-picture.shape[0] // _STEP), _STEP * -(-picture.shape[1] // _STEP)
+
+
 def batched(pictures: Sequence[NDArray[np.uint8]], mean: Sequence[float]) -> NDArray[np.uint8]:
     """Return pictures (h, w, 3) in one array (b, H, W, 3), filled up with the source's mean colour.
 
     H and W are the largest sides, rounded up to a multiple of 32, so that every level halves the one before it.
     """
-    height, width = (_STEP * -(-max(one.shape[side] for one in pictures) // _STEP) for side in (0, 1))
+    height, width = np.max([canvas_of(one) for one in pictures], axis=0)
     colour = np.round(np.array(mean) * 255).astype(np.uint8)
     canvas = np.broadcast_to(colour, (len(pictures), height, width, 3)).copy()
     for place, one in zip(canvas, pictures, strict=True):

@@ -34,13 +34,15 @@ LOSSES = {"focal": "none", "class-balanced-focal": "sqrt", "auto": "auto"}
 class Detected:
     """What a fit of a detector has found so far.
 
-    ``boxes`` are those of the final detector, by row of the target; ``thresholds`` say from which score on a box of a
-    class is said, and are chosen on the validation part.
+    ``taken`` is what the final detector started from: ``source``, or the same network with random weights. ``boxes``
+    are what it finds, by row of the target; ``thresholds`` say from which score on a box of a class is said, and are
+    chosen on the validation part.
     """
 
     target: DetectionTarget
     settings: Settings
     source: Source
+    taken: Source
     size: InputSize
     answers: list[Answer] = dataclasses.field(default_factory=list)
     boxes: dict[int, Boxes] = dataclasses.field(default_factory=dict)
@@ -95,8 +97,8 @@ def fit_detector(
     HeadstartError
         In one line, what is wrong with the data, the source or the run folder, and the way out.
     """
-    from headstart.detection import average_precision, load_detection_target
-    from headstart.detection.contest import DetectorContest
+    from headstart.detection import average_precision, load_detection_target, profile_boxes
+    from headstart.detection.contest import DetectorContest, blank
     from headstart.detection.inputs import choose_input
     from headstart.detection.trained import DetectorTraining
     from headstart.features.backends import choose_backend
@@ -128,13 +130,14 @@ def fit_detector(
         raise HeadstartError("no validation part to compare with scratch on: give more pictures, or --strategy linear")
     rows = target.rows("train")
     size = choose_input([target.boxes[row] for row in rows], target.sizes[rows], target.classes)
-    found = Detected(target, settings, trunk, size)
+    found = Detected(target, settings, trunk, trunk, size)
     found.times["load_seconds"] = round(time.perf_counter() - started, 3)
 
     def note(answer: Answer) -> None:
         found.answers.append(answer)
         tell(answer)
 
+    note(profile_boxes(target, shorter_side=size.shorter))
     note(size)
     started = time.perf_counter()
     contest = DetectorContest(
@@ -156,7 +159,7 @@ def fit_detector(
         verdict = compare(found, detector, other, plan.device)
         note(verdict)
         if verdict.answer == "hurts":
-            detector = other
+            detector, found.taken = other, blank(trunk, seed)
     shown = target.rows("val", "test")
     found.boxes = dict(zip(map(int, shown), look(found, detector, shown, plan.device), strict=True))
     found.thresholds = thresholds_of(found)

@@ -60,7 +60,7 @@ class DetectorRun(Run):
     def predict_pictures(  # type: ignore[override]
         self, pictures: PictureSet, *, device: str = "auto", quiet: bool = True
     ) -> tuple[list[Boxes], dict[int, str]]:
-        """Return the boxes found in each picture, none where it cannot be read, and the reason for each of those rows."""
+        """Return the boxes found in each picture, and for each that cannot be read, which has none, the reason."""
         from headstart.detection.find import find_boxes
         from headstart.results.terminal import progress
 
@@ -74,16 +74,14 @@ class DetectorRun(Run):
     def table(  # type: ignore[override]
         self, ids: Sequence[str], found: Sequence[Boxes], *, top: int = 0, failed: Mapping[int, str] = {}
     ) -> pd.DataFrame:
-        """Return one row a box: id, class, score and edges; one with the reason for a picture that cannot be read."""
-        from headstart.detection import boxes_frame
+        """Return one row a box: picture, class, score, edges; and one for each picture that cannot be read."""
+        import pandas as pd
 
         frame = boxes_frame(ids, found, self.classes)
-        if failed:
-            import pandas as pd
-
-            lost = pd.DataFrame({"id": [ids[row] for row in failed], "unreadable": list(failed.values())})
-            frame = pd.concat([frame, lost], ignore_index=True)
-        return frame
+        if not failed:
+            return frame
+        lost = {"picture": [ids[row] for row in failed], "unreadable": list(failed.values())}
+        return pd.concat([frame, pd.DataFrame(lost)], ignore_index=True)
 
     @functools.cached_property
     def input_size(self) -> InputSize:
@@ -122,16 +120,16 @@ def describe(found: Detected, plan: Plan) -> dict[str, Any]:
     """Return what ``run.json`` holds; all that depends on the clock stands under ``times``."""
     from headstart.pipeline.page_detector import headline
 
-    target, source = found.target, found.source
+    target, source, taken = found.target, found.source, found.taken
     part = {
-        "source": f"{source.name}, trained to detect",
-        "fingerprint": source.fingerprint,
-        "architecture": source.card.architecture,
-        "preprocessing": source.preprocessing.to_dict(),
+        "source": f"{taken.name}, trained to detect",
+        "fingerprint": taken.fingerprint,
+        "architecture": taken.card.architecture,
+        "preprocessing": taken.preprocessing.to_dict(),
         "taps": [],
-        "groups": source.groups,
+        "groups": taken.groups,
         "card": dataclasses.replace(
-            source.card, trained_on=f"{target.name} (boxes; trunk: {source.card.trained_on})", accuracy=None
+            taken.card, trained_on=f"{target.name} (boxes; trunk: {taken.card.trained_on})", accuracy=None
         ).to_dict(),
         "prefix": TRUNK,
     }
@@ -183,5 +181,19 @@ def predictions(found: Detected) -> pd.DataFrame:
     rows = list(found.boxes)
     frame = boxes_frame([str(found.target.ids[row]) for row in rows], list(found.boxes.values()), found.target.classes)
     parts = {str(found.target.ids[row]): str(found.target.split[row]) for row in rows}
-    frame.insert(1, "split", [parts[name] for name in frame.iloc[:, 0]])
+    frame.insert(1, "split", [parts[name] for name in frame["picture"]])
     return frame
+
+
+def boxes_frame(ids: Sequence[str], found: Sequence[Boxes], classes: Sequence[str]) -> pd.DataFrame:
+    """Return one row for each box, pictures in their order: picture, class, score, and edges in its pixels."""
+    import pandas as pd
+
+    from headstart.detection.writing import COLUMNS
+
+    rows = [
+        (name, classes[label], score, *edges)
+        for name, one in zip(ids, found, strict=True)
+        for label, score, edges in zip(one.labels, one.scores if one.scores is not None else (), one.xyxy, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from headstart.detection import AveragePrecision, BoxProfile
 from headstart.detection.inputs import InputSize
-from headstart.detection.average import AveragePrecision
 from headstart.detection.trained import DetectorTraining
 from headstart.evaluation.verdict import TransferVerdict
-from headstart.report import Decision, Details, Figure, KeyFigure, Notes, Section, Table, answer_section, render
+from headstart.report import Decision, Details, Figure, KeyFigure, Section, Table, answer_section, render
 
 if TYPE_CHECKING:
     from headstart.pipeline.detecting import Detected
@@ -33,7 +33,7 @@ def headline(found: Detected) -> str:
 
 def report_page(found: Detected, plan: Plan) -> str:
     """Return the page, as HTML."""
-    from headstart.pipeline.page_detect import detection_sections
+    from headstart.pipeline.page_detect import detection_sections, profile_section
 
     target, source, measured = found.target, found.source, precision_of(found)
     sections = []
@@ -43,11 +43,15 @@ def report_page(found: Detected, plan: Plan) -> str:
         elif isinstance(answer, DetectorTraining):
             sections.append(_training(answer))
         elif isinstance(answer, TransferVerdict):
-            plot = Figure(answer.plot(), answer.headline(), "Gain of the mean score of a validation picture")
+            plot = Figure(answer.plot(), answer.headline(), "Gain in F1 of a validation picture, with its interval")
             sections.append(answer_section(answer, plot, table=False))
-    if target.notes:
-        sections.insert(0, Section("What do I have?", body=[Notes("What was done while loading", list(target.notes))]))
-    sections += detection_sections(target, found.boxes, measured)
+    profile = next(one for one in found.answers if isinstance(one, BoxProfile))
+    if measured is None:
+        sections.insert(0, profile_section(profile, target))
+    else:
+        shown = [found.boxes[row] for row in target.rows("test").tolist()]
+        first, *rest = detection_sections(target, profile, measured, shown, found.thresholds)
+        sections = [first, *sections, *rest]
     parts = {part: len(target.rows(part)) for part in ("train", "val", "test")}
     return render(
         sections,
