@@ -170,6 +170,7 @@ def test_degenerate_pictures_and_classes() -> None:
     assert answer.ap50[0].value == 0.5 and answer.pictures == (1, 0)
     assert math.isnan(answer.ap50[0].low)  # a single picture holds the class
     assert math.isnan(answer.ap50[1].value) and answer.mean_ap50.value == 0.5
+    assert answer.headline().startswith("mAP@0.5 0.500, mAP@[.5:.95]")
     assert any("no object of 1 class ('b')" in line for line in answer.warnings)
     assert any("fewer than 5 pictures ('a')" in line for line in answer.warnings)
     assert np.isnan(answer.curves[1]).all() and len(answer.plot().data) == 1

@@ -370,3 +370,11 @@ def test_a_folder_a_part_with_annotations_beside_the_pictures(kind: str, tmp_pat
     if kind == "coco":  # one part alone is split anew
         alone = load_detection_target(tmp_path / "train" / "_annotations.coco.json")
         assert not alone.own_split and set(alone.split.tolist()) == {"train", "test"}
+
+
+def test_other_xml_files_are_not_taken_for_annotations(copied: Any) -> None:
+    root = copied("voc")
+    (root / "Annotations" / "project.xml").write_text("<project/>")
+    target = load_detection_target(root)
+    assert "is about <project>" in target.left_out["Annotations/project.xml"]
+    assert "Annotations/project.xml" in target.ids and target.split[target.ids == "Annotations/project.xml"] == ""

@@ -76,13 +76,13 @@ class AveragePrecision(Answer):
         """One sentence: both means, and the rarest class for itself."""
         if self.rarest is None:
             return f"Nothing can be said: there is no object in {count(self.n, 'picture')}."
-        line = f"mAP@0.5 {self.mean_ap50}, mAP@[.5:.95] {self.mean_ap} on {count(self.n, 'picture')}"
+        line = f"mAP@0.5 {_said(self.mean_ap50)}, mAP@[.5:.95] {_said(self.mean_ap)} on {count(self.n, 'picture')}"
         if len(self.classes) == 1:
             return f"{line} with {count(self.objects[0], 'object')}."
         name, few = self.classes[self.rarest], self.objects[self.rarest]
         return (
             f"{line}; the rarest class, {name} ({few:,} of {count(sum(self.objects), 'object')}), has AP@0.5 "
-            f"{self.ap50[self.rarest]}."
+            f"{_said(self.ap50[self.rarest])}."
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -229,6 +229,11 @@ def _means(drawn: Floats) -> Floats:
     known = ~np.isnan(drawn)
     n = known.sum(axis=1)
     return np.where(n > 0, np.where(known, drawn, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
+
+
+def _said(interval: Interval) -> str:
+    """Return a figure with its interval, if it has one."""
+    return f"{interval.value:.3f}" if math.isnan(interval.low) else str(interval)
 
 
 def _ends(interval: Interval) -> tuple[float, float, float]:
