@@ -61,7 +61,7 @@ def main() -> None:
         true |= {f"AP@0.5 {name}": precision[0, 0, code], f"recall {name}": recall[0, code]}
     rows = []
     for n in (20, 72, 200):
-        held = {name: 0 for name in true}
+        held = dict.fromkeys(true, 0)
         for _ in range(given.sets):
             chosen = rng.choice(given.population, n, replace=False)
             answer = average_precision(
