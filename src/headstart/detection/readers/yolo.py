@@ -119,6 +119,8 @@ def _parts(root: Path, settings: Mapping[str, Any], tree: Tree, remarks: Remarks
             given = settings.get("valid")
         for entry in [given] if isinstance(given, str) else given or []:
             place = _inside(root, str(entry))
+            if place is None and part == "train":
+                raise DataError(f"{str(entry)!r}, which the YAML file gives for train, is not there: mend the path")
             if place is None:
                 remarks.note(f"{str(entry)!r}, which the YAML file gives for {part}, is not there")
                 continue
