@@ -4,7 +4,7 @@ Pictures have objects of three classes, as frequent as in a blood smear (11.4, 1
 clumps), whose boxes are found with noise, missed, found twice, or not there at all. The truth is average precision on
 all pictures of the large set; each test set is a draw of them.
 
-    python benchmarks/detection_intervals.py --sets 300
+    python benchmarks/detection_intervals.py --sets 200
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ def simulated(n: int, rng: np.random.Generator) -> tuple[list[Boxes], list[Boxes
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--sets", type=int, default=300)
+    parser.add_argument("--sets", type=int, default=200)
     parser.add_argument("--population", type=int, default=6000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[20, 72])
     given = parser.parse_args()
     rng = np.random.default_rng(0)
     truth, found = simulated(given.population, rng)
@@ -60,7 +61,7 @@ def main() -> None:
     for code, name in enumerate(CLASSES):
         true |= {f"AP@0.5 {name}": precision[0, 0, code], f"recall {name}": recall[0, code]}
     rows = []
-    for n in (20, 72, 200):
+    for n in given.sizes:
         held = dict.fromkeys(true, 0)
         for _ in range(given.sets):
             chosen = rng.choice(given.population, n, replace=False)
