@@ -126,8 +126,9 @@ def average_precision(
     Boxes are matched once, by pycocotools (:func:`headstart.detection.matching.match_boxes`); pictures are drawn with
     replacement, and each draw is accumulated anew (:func:`headstart.detection.accumulating.weighted_precision`). The
     ends are bias-corrected percentiles. A draw without an object of a class says nothing about it, and the mean of
-    that draw is one over the other classes. Where everything is right, the lower end is the exact binomial one for as
-    many trials as there are pictures (or groups) with the class. A class that a single picture holds gets no interval.
+    that draw is one over the other classes. Where everything is right, or nothing, the other end is the exact binomial
+    one for as many trials as there are pictures (or groups) with the class. A class that a single picture holds gets
+    no interval.
 
     Objects that are to be ignored are neither to be found nor a mistake, and so is what was found on them; Pascal
     VOC's difficult objects are treated as COCO's crowds are.
@@ -214,6 +215,8 @@ def _interval(figure: float, drawn: Floats, trials: int) -> Interval:
         return Interval(figure, math.nan, math.nan)
     if figure >= 1 - 1e-12:
         return Interval(1.0, 0.025 ** (1 / trials), 1.0)
+    if figure == 0:
+        return Interval(0.0, 0.0, 1 - 0.025 ** (1 / trials))
     return bias_corrected(figure, drawn)
 
 
