@@ -248,6 +248,10 @@ def test_one_line_says_what_cannot_be_read(tmp_path: Path, copied: Any) -> None:
     root = copied("yolo")
     (root / "data.yaml").write_text("train: images/train\nnames: [cat, dog\n")
     assert "damaged at line 3, column 1" in message(root)
+    (root / "data.yaml").write_text("train: pictures\nval: images/val\nnames: [cat, dog]\n")
+    assert "'pictures', which the YAML file gives for train, is not there" in message(root)
+    (root / "data.yaml").write_text("train: images/train\nval: images/val\ntest: none\nnames: [cat, dog]\n")
+    assert any("'none', which the YAML file gives for test" in note for note in load_detection_target(root).notes)
     shutil.rmtree(root / "labels")
     (root / "data.yaml").unlink()
     assert "holds no boxes" in message(root)
@@ -370,3 +374,11 @@ def test_a_folder_a_part_with_annotations_beside_the_pictures(kind: str, tmp_pat
     if kind == "coco":  # one part alone is split anew
         alone = load_detection_target(tmp_path / "train" / "_annotations.coco.json")
         assert not alone.own_split and set(alone.split.tolist()) == {"train", "test"}
+
+
+def test_other_xml_files_are_not_taken_for_annotations(copied: Any) -> None:
+    root = copied("voc")
+    (root / "Annotations" / "project.xml").write_text("<project/>")
+    target = load_detection_target(root)
+    assert "is about <project>" in target.left_out["Annotations/project.xml"]
+    assert "Annotations/project.xml" in target.ids and target.split[target.ids == "Annotations/project.xml"] == ""

@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     without = [Boxes(one.xyxy, one.labels) for one in FOUND]
     with pytest.raises(DataError, match="have no scores"):
         write_boxes_coco(tmp_path / "x", NAMES, without, CLASSES)
-    with pytest.raises(DataError, match="picture 'a, b[.]png' has no id"):
+    with pytest.raises(DataError, match=r"picture 'a, b\.png' has no id"):
         write_boxes_coco(tmp_path / "x", NAMES, FOUND, CLASSES, image_ids={})
     (tmp_path / "y.json").write_text("[]")
     with pytest.raises(DataError, match="does not name"):

@@ -76,13 +76,13 @@ class AveragePrecision(Answer):
         """One sentence: both means, and the rarest class for itself."""
         if self.rarest is None:
             return f"Nothing can be said: there is no object in {count(self.n, 'picture')}."
-        line = f"mAP@0.5 {self.mean_ap50}, mAP@[.5:.95] {self.mean_ap} on {count(self.n, 'picture')}"
+        line = f"mAP@0.5 {_said(self.mean_ap50)}, mAP@[.5:.95] {_said(self.mean_ap)} on {count(self.n, 'picture')}"
         if len(self.classes) == 1:
             return f"{line} with {count(self.objects[0], 'object')}."
         name, few = self.classes[self.rarest], self.objects[self.rarest]
         return (
             f"{line}; the rarest class, {name} ({few:,} of {count(sum(self.objects), 'object')}), has AP@0.5 "
-            f"{self.ap50[self.rarest]}."
+            f"{_said(self.ap50[self.rarest])}."
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -126,8 +126,9 @@ def average_precision(
     Boxes are matched once, by pycocotools (:func:`headstart.detection.matching.match_boxes`); pictures are drawn with
     replacement, and each draw is accumulated anew (:func:`headstart.detection.accumulating.weighted_precision`). The
     ends are bias-corrected percentiles. A draw without an object of a class says nothing about it, and the mean of
-    that draw is one over the other classes. Where everything is right, the lower end is the exact binomial one for as
-    many trials as there are pictures (or groups) with the class. A class that a single picture holds gets no interval.
+    that draw is one over the other classes. Where everything is right, or nothing, the other end is the exact binomial
+    one for as many trials as there are pictures (or groups) with the class. A class that a single picture holds gets
+    no interval.
 
     Objects that are to be ignored are neither to be found nor a mistake, and so is what was found on them; Pascal
     VOC's difficult objects are treated as COCO's crowds are.
@@ -214,6 +215,8 @@ def _interval(figure: float, drawn: Floats, trials: int) -> Interval:
         return Interval(figure, math.nan, math.nan)
     if figure >= 1 - 1e-12:
         return Interval(1.0, 0.025 ** (1 / trials), 1.0)
+    if figure == 0:
+        return Interval(0.0, 0.0, 1 - 0.025 ** (1 / trials))
     return bias_corrected(figure, drawn)
 
 
@@ -229,6 +232,11 @@ def _means(drawn: Floats) -> Floats:
     known = ~np.isnan(drawn)
     n = known.sum(axis=1)
     return np.where(n > 0, np.where(known, drawn, 0).sum(axis=1) / np.maximum(n, 1), np.nan)
+
+
+def _said(interval: Interval) -> str:
+    """Return a figure with its interval, if it has one."""
+    return f"{interval.value:.3f}" if math.isnan(interval.low) else str(interval)
 
 
 def _ends(interval: Interval) -> tuple[float, float, float]:

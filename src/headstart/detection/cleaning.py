@@ -51,41 +51,37 @@ def clean_boxes(
     >>> remarks.left_out
     {'a.png, box 2': 'no area: 0 x 0 pixels'}
     """
-    scale = np.array(size * 2 if relative else (1, 1, 1, 1), dtype=np.float64)
+    marks = sorted(marks, key=lambda mark: mark.ignore)
     width, height = size
-    kept: list[tuple[float, ...]] = []
-    labels: list[int] = []
-    ignored: list[bool] = []
-    seen: set[tuple[int, tuple[float, ...]]] = set()
-    for mark in sorted(marks, key=lambda mark: mark.ignore):
+    edges = np.array([mark.edges for mark in marks], dtype=np.float64).reshape(-1, 4)
+    edges *= (width, height, width, height) if relative else 1
+    finite = np.asarray(np.isfinite(edges).all(axis=1))
+    sides = edges[:, 2:] - edges[:, :2]
+    inside = np.clip(edges, 0, [width, height, width, height])
+    seen = np.asarray((inside[:, 2:] > inside[:, :2]).all(axis=1))
+    cut = np.asarray((np.abs(inside - edges) > _ROUNDING).any(axis=1))
+    kept: dict[tuple[float, ...], int] = {}
+    for row, mark in enumerate(marks):
         key = f"{name}, box {mark.number}"
-        edges = np.array(mark.edges, dtype=np.float64) * scale
-        if not np.isfinite(edges).all():
-            remarks.leave("box", key, "an edge is no finite number", "with an edge that is no finite number left out")
-            continue
-        sides = edges[2:] - edges[:2]
-        if (sides <= 0).any():
-            remarks.leave("box", key, f"no area: {sides[0]:g} x {sides[1]:g} pixels", "without area left out")
-            continue
-        inside = np.clip(edges, 0, [width, height, width, height])
-        if (inside[2:] <= inside[:2]).any():
-            text = ", ".join(f"{edge:g}" for edge in edges)
-            remarks.leave("box", key, f"outside its picture of {width} x {height} pixels: {text}",
-                          "outside its picture left out")  # fmt: skip
-            continue
         code = codes[mark.label]
-        found = tuple(inside.tolist())
-        if (code, found) in seen:
+        if not finite[row]:
+            remarks.leave("box", key, "an edge is no finite number", "with an edge that is no finite number left out")
+        elif (sides[row] <= 0).any():
+            reason = f"no area: {sides[row, 0]:g} x {sides[row, 1]:g} pixels"
+            remarks.leave("box", key, reason, "without area left out")
+        elif not seen[row]:
+            text = ", ".join(f"{edge:g}" for edge in edges[row])
+            reason = f"outside its picture of {width} x {height} pixels: {text}"
+            remarks.leave("box", key, reason, "outside its picture left out")
+        elif (code, *inside[row].tolist()) in kept:
             remarks.leave("box", key, f"the same box of {mark.label!r} again", "given again left out")
-            continue
-        if np.abs(inside - edges).max() > _ROUNDING:
-            remarks.mention("box", key, "partly outside its picture cut at the edge")
-        seen.add((code, found))
-        kept.append(found)
-        labels.append(code)
-        ignored.append(mark.ignore)
+        else:
+            kept[code, *inside[row].tolist()] = row
+            if cut[row]:
+                remarks.mention("box", key, "partly outside its picture cut at the edge")
+    rows = list(kept.values())
     return Boxes(
-        np.array(kept, dtype=np.float64).reshape(-1, 4),
-        np.array(labels, dtype=np.int64),
-        ignore=np.array(ignored, dtype=np.bool_),
+        inside[rows],
+        np.array([codes[marks[row].label] for row in rows], dtype=np.int64),
+        ignore=np.array([marks[row].ignore for row in rows], dtype=np.bool_),
     )

@@ -19,6 +19,7 @@ from headstart.detection.splitting import set_apart
 from headstart.results import DataError
 
 if TYPE_CHECKING:
+    from headstart.data.pictures import PictureSet
     from headstart.data.scan import Scan
 
 _FEWEST = 5  # training pictures from which some are set apart for validation
@@ -146,7 +147,7 @@ def _given_parts(split: Mapping[str, str] | str, ids: list[str]) -> list[str]:
     return [words[split[name]] if name in split else "" for name in ids]
 
 
-def _look(marked: Marked, quiet: bool) -> tuple[Any, Scan]:
+def _look(marked: Marked, quiet: bool) -> tuple[PictureSet, Scan]:
     from headstart.data.pictures import PictureSet
     from headstart.data.scan import scan
 

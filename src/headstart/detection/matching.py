@@ -172,7 +172,7 @@ def evaluated(
 
 
 def _entries(boxes: Sequence[Boxes]) -> list[dict[str, Any]]:
-    entries = []
+    entries: list[dict[str, Any]] = []
     for row, one in enumerate(boxes):
         crowd = np.zeros(len(one), bool) if one.ignore is None else one.ignore
         scores = np.zeros(len(one)) if one.scores is None else one.scores

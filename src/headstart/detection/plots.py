@@ -32,18 +32,14 @@ def precision_recall(answer: AveragePrecision) -> Figure:
         known = known[: _MOST // 2] + known[-_MOST // 2 :]
     figure = go.Figure()
     for place, code in enumerate(known):
-        name = html.escape(answer.classes[code])
+        name, figures = html.escape(answer.classes[code]), answer.curves[code]
+        reached = figures > 0
         figure.add_scatter(
-            x=RECALLS, y=answer.curves[code], mode="lines", name=f"{name} {answer.ap50[code].value:.3f}",
+            x=RECALLS[reached], y=figures[reached], mode="lines", name=f"{name} {answer.ap50[code].value:.3f}",
             line={"width": 2.5, "color": PALETTE[place % len(PALETTE)], "dash": _DASHES[place % len(_DASHES)]},
             hovertemplate=f"{name}: recall %{{x:.2f}}, precision %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
-    styled(
-        figure,
-        height=380,
-        x="recall: share of the objects that are found",
-        y="precision: share of boxes that are right",
-    )
+    styled(figure, height=380, x="recall", y="precision")
     return figure.update_xaxes(range=[0, 1.01]).update_yaxes(range=[0, 1.03])
 
 
@@ -64,5 +60,5 @@ def box_sizes(profile: BoxProfile) -> Figure:
            for i, name in enumerate(("lowerfence", "q1", "median", "q3", "upperfence"))},
         line={"color": PALETTE[0], "width": 1.5},
     )  # fmt: skip
-    styled(figure, height=110 + 34 * len(order), x="size of the boxes, % of the picture's side (square root of area)")
+    styled(figure, height=110 + 34 * len(order), x="size of a box, % of its picture")
     return figure.update_yaxes(type="category", autorange="reversed").update_xaxes(rangemode="tozero")

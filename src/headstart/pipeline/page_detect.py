@@ -78,7 +78,11 @@ def profile_section(profile: BoxProfile, target: DetectionTarget) -> Section:
     ]
     blocks: list[Block | str] = [
         KeyFigures(figures),
-        Figure(profile.plot(), "How large the boxes of each class are, relative to their picture"),
+        Figure(
+            profile.plot(),
+            "How large the boxes of each class are, relative to their picture",
+            "Square root of the box's area over the picture's: least, quartiles, largest.",
+        ),
         Table(profile.to_frame(), "Objects of each class", bar="train"),
     ]
     if profile.notes:
@@ -104,7 +108,8 @@ def quality_section(answer: AveragePrecision, shown: pd.DataFrame) -> Section:
         Figure(
             answer.plot(),
             "Precision and recall of each class as boxes of lower and lower scores are taken",
-            "Every score, at IoU 0.5; the figure beside a class is its AP@0.5.",
+            "Recall is the share of the objects that are found, precision the share of the boxes that are right, at "
+            "IoU 0.5. The figure beside a class is its AP@0.5.",
         ),
         Table(shown, "What is shown: boxes from a score on that was chosen on the validation part", limit=30),
     ]

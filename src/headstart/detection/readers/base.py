@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from headstart.data.readers.base import count
+from headstart.data.readers.base import count, part_of
 
 PARTS = ("train", "val", "test")
 
@@ -102,6 +102,15 @@ def later_part(one: str, other: str) -> str:
     """
     order = ("", *PARTS)
     return max(one, other, key=order.index)
+
+
+def part_of_path(path: str) -> str:
+    """Return the part that a folder above ``path`` names, or "".
+
+    >>> part_of_path("valid/images/a.png"), part_of_path("test.png")
+    ('val', '')
+    """
+    return next((part for folder in path.split("/")[:-1] if (part := part_of(folder))), "")
 
 
 def leave_unlisted(remarks: Remarks, pictures: Iterable[str], listed: Iterable[str]) -> None:

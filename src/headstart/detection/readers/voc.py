@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING
 
 from headstart.data.readers.base import count, natural_key, part_of, some
 from headstart.data.readers.walk import Tree, is_picture, walk
-from headstart.detection.readers.base import PARTS, Mark, Marked, Reader, Remarks, later_part, leave_unlisted
+from headstart.detection.readers.base import (
+    PARTS,
+    Mark,
+    Marked,
+    Reader,
+    Remarks,
+    later_part,
+    leave_unlisted,
+    part_of_path,
+)
 from headstart.results import DataError
 
 if TYPE_CHECKING:
@@ -47,7 +56,7 @@ def _read(root: Path) -> Marked:
             continue
         marked.ids.append(name)
         marked.marks.append(found)
-        part = parts.pop(Path(path).stem, "") if lists.is_dir() else part_of(path.split("/")[0])
+        part = parts.pop(Path(path).stem, "") if lists.is_dir() else part_of_path(path)
         marked.split.append(part)
         marked.stated[name] = size
         if trouble:
@@ -114,6 +123,8 @@ def _annotation(
         return name or path, [], None, trouble
     except (OSError, ValueError, LookupError) as error:
         return name or path, [], None, f"its annotation {path!r} cannot be read ({error})"
+    if top.tag != "annotation":
+        return name or path, [], None, f"{path!r} is about <{top.tag}>, and Pascal VOC's files about <annotation>"
     if not name:  # the file may be called otherwise than its picture
         said = (top.findtext("filename") or "").strip()
         name = pictures.find(Path(said).stem, folder) or (said if is_picture(said) else f"{stem}.jpg")

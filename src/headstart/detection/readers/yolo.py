@@ -10,7 +10,7 @@ from typing import Any
 
 from headstart.data.readers.base import count, natural_key, part_of, short
 from headstart.data.readers.walk import Tree, walk
-from headstart.detection.readers.base import PARTS, Mark, Marked, Reader, Remarks, later_part
+from headstart.detection.readers.base import PARTS, Mark, Marked, Reader, Remarks, later_part, part_of_path
 from headstart.results import DataError
 
 _NAMES = ("classes.txt", "obj.names", "labels/classes.txt")
@@ -56,7 +56,7 @@ def _read(data: Path) -> Marked:
         )
     lines = _Lines(names, remarks)
     marks = [lines.read(root, path, _label_file(path, texts)) for path in pictures]
-    split = [parts.get(path) or _part_of_path(path) for path in pictures]
+    split = [parts.get(path) or part_of_path(path) for path in pictures]
     used = {_label_file(path, texts) for path in pictures}
     stems = ("labels/", "/labels/")
     for text in sorted(texts - used):
@@ -119,6 +119,8 @@ def _parts(root: Path, settings: Mapping[str, Any], tree: Tree, remarks: Remarks
             given = settings.get("valid")
         for entry in [given] if isinstance(given, str) else given or []:
             place = _inside(root, str(entry))
+            if place is None and part == "train":
+                raise DataError(f"{str(entry)!r}, which the YAML file gives for train, is not there: mend the path")
             if place is None:
                 remarks.note(f"{str(entry)!r}, which the YAML file gives for {part}, is not there")
                 continue
@@ -153,10 +155,6 @@ def _listed(root: Path, place: str, tree: Tree) -> list[str]:
 
 def _below_images(tree: Tree) -> list[str]:
     return [path for path in tree.pictures if "images" in path.lower().split("/")[:-1]] or tree.pictures
-
-
-def _part_of_path(path: str) -> str:
-    return next((part for folder in path.split("/")[:-1] if (part := part_of(folder))), "")
 
 
 def _label_file(path: str, texts: set[str]) -> str | None:
