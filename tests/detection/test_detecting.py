@@ -170,7 +170,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(squares, small_source
     shown, epoch = [], BoxBatches.epoch
     monkeypatch.setattr(BoxBatches, "epoch", lambda self, number: (shown.append(number), epoch(self, number))[1])
     again = fit(squares, tmp_path / "again", small_source, seed=3)
-    assert shown == [1]  # the epoch before the stop is not repeated
+    assert shown == [1, 2]  # the first epoch, before the stop, is not repeated
     assert not (tmp_path / "again" / ".work").exists()
     assert (whole.folder / "model.safetensors").read_bytes() == (again.folder / "model.safetensors").read_bytes()
     one, other = whole.info, again.info
@@ -252,3 +252,43 @@ def _untrained(detector, *args, judged, **more):
     from headstart.training.loop import Trained
 
     return Trained((1.0,), (0.5,) if len(judged) else (), 0)
+
+
+def test_the_command_fits_annotated_pictures_and_refuses_options_of_other_tasks(
+    squares, small_source, tmp_path, monkeypatch, capsys
+):
+    import torch
+
+    from headstart.cli import main
+
+    entries, images = [], []
+    for row in range(len(squares)):
+        width, height = squares.sizes[row].tolist()
+        images.append({"id": row, "file_name": f"{row}.png", "width": width, "height": height})
+        Image.fromarray(squares.pictures.raw(row)).save(tmp_path / f"{row}.png")
+        for (left, top, right, bottom), label in zip(squares.boxes[row].xyxy, squares.boxes[row].labels, strict=True):
+            entries.append({
+                "id": len(entries), "image_id": row, "category_id": int(label),
+                "bbox": [left, top, right - left, bottom - top],
+            })  # fmt: skip
+    categories = [{"id": code, "name": name} for code, name in enumerate(squares.classes)]
+    content = {"images": images, "annotations": entries, "categories": categories}
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    torch.save(small_source.network().state_dict(), tmp_path / "weights.pth")
+
+    def command(*words):
+        source = f"resnet10t@{tmp_path / 'weights.pth'}"
+        with pytest.raises(SystemExit) as ended:
+            main(["fit", str(tmp_path / "boxes.json"), "--task", "detect", "--source", source, "--out",
+                  str(tmp_path / "run"), "--device", "cpu", "--budget", "0.25", *words])  # fmt: skip
+        return ended.value.code
+
+    assert command("--norm", "batch") == 2
+    assert "--norm says nothing where the task is detect: leave it out" in capsys.readouterr().err
+    assert command() == 0
+    said = capsys.readouterr().out
+    assert "What learns, and how long?" in said
+    assert "mAP@0.5" in said
+    info = headstart.load(tmp_path / "run").info
+    assert info["settings"]["batch_size"] == 4  # the detector's own default, not that of classification
+    assert sum(info["data"]["parts"].values()) == len(squares)
