@@ -3,7 +3,7 @@
 Both have the same minutes, the same size of the input and the same schedule; each keeps the epoch that is best on the
 validation part. The data's own split; the test part is looked at once a row. Each row is kept in a file.
 
-    python benchmarks/detection.py SHARED [--seeds 0 1 2] [--arms trunk scratch] [--minutes 10]
+    python benchmarks/detection.py SHARED [--seeds 0 1 2] [--arms trunk weighted scratch] [--minutes 10]
                                           [--write docs/detection.md]
 """
 
@@ -19,7 +19,12 @@ from typing import Any
 import numpy as np
 from common import publish
 
-ARMS = {"trunk": "from the ImageNet trunk", "scratch": "from scratch"}
+ARMS = {
+    "trunk": "from the ImageNet trunk",
+    "weighted": "from the trunk, rare classes weighted",
+    "scratch": "from scratch",
+}
+COMPARED = ("trunk", "scratch")
 RARE = "Platelets"
 N_BOOT = 2000
 
@@ -40,10 +45,11 @@ def row(data: Path, arm: str, seed: int, minutes: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         # Both arms are half of a contest of twice the time, so that the schedules are made alike.
         contest = DetectorContest(
-            source, target, size, Path(scratch), budget=2 * 60 * minutes, strategy="auto", seed=seed, quiet=False
-        )
+            source, target, size, Path(scratch), budget=2 * 60 * minutes, strategy="auto", seed=seed, quiet=False,
+            weights="sqrt" if arm == "weighted" else "none",
+        )  # fmt: skip
         started = time.perf_counter()
-        detector, course = contest.transferred() if arm == "trunk" else contest.from_scratch()
+        detector, course = contest.from_scratch() if arm == "scratch" else contest.transferred()
         taken = (time.perf_counter() - started) / 60
         rounds = [[one.name, one.score] for one in contest.rounds]
 
@@ -114,10 +120,10 @@ def table(kept: dict[str, Any]) -> str:
             figures = [*[f"{one:.3f}" for one in rare], f"{whole:.3f}"]
             interval = shown([value, *np.percentile(means[arm], [2.5, 97.5])])
             lines.append(f"| **{told}** | mean | **{interval}** | {' | '.join(figures)} | | {minutes:.1f} |")
-    if len(means) == 2:
+    if all(arm in means for arm in COMPARED):
         gain = means["trunk"] - means["scratch"]
         low, high = np.percentile(gain, [2.5, 97.5])
-        pair = [[one["scores"] for key, one in sorted(kept.items()) if key.startswith(f"{arm}-")] for arm in ARMS]
+        pair = [[one["scores"] for key, one in sorted(kept.items()) if key.startswith(f"{arm}-")] for arm in COMPARED]
         lines += [
             "",
             f"Gain in mAP@0.5, mean of the seeds: {gain.mean():.3f} ({low:.3f} to {high:.3f} over the pictures). "
@@ -137,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("shared", type=Path, help="Folder with data/bccd.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(COMPARED))
     parser.add_argument("--minutes", type=float, default=10.0, help="Minutes of each training.")
     parser.add_argument("--keep", type=Path, default=Path(__file__).parent / "detection.json")
     parser.add_argument("--write", type=Path)

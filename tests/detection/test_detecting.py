@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -29,7 +30,8 @@ def small_source():
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    """Fix the machine's pace, so that schedules are short and the same everywhere."""
+    """Fix the machine's pace, so that schedules are short and the same everywhere; write the page once, in ``run``."""
+    monkeypatch.setattr("headstart.pipeline.page_detector.report_page", lambda *args: "")
     pace = schedule.DetectorPace({"": 1.0, "layer2": 1.0, "layer3": 1.0, "head": 1.0}, find=0.0)
     monkeypatch.setattr("headstart.detection.contest.measure_pace", lambda *args, **more: pace)
 
@@ -201,11 +203,27 @@ def test_where_transfer_hurts_the_detector_from_scratch_is_handed_back(squares, 
         ({"loss": "ldam-drw"}, "a detector has no loss 'ldam-drw': choose focal"),
         ({"source": "auto"}, "name one, such as --source lite0"),
         ({"budget": -1}, "budget=-1 minutes leave no time"),
+        ({"source": "vit"}, "has no activations at stride 8"),
+        ({"nothing": True}, "no training picture has a box"),
+        ({"unsplit": True, "strategy": "auto"}, "no validation part"),
     ],
 )
-def test_what_a_detector_cannot_do_is_said_in_one_line(squares, tmp_path, more, message):
+def test_what_a_detector_cannot_do_is_said_in_one_line_before_anything_is_written(
+    squares, small_source, tmp_path, more, message
+):
+    from headstart.sources import get
+
+    given = {"source": small_source, **more}
+    if given["source"] == "vit":
+        given["source"] = get("timm:vit_tiny_patch16_224", pretrained=False)
+    data = squares
+    if given.pop("nothing", False):
+        data = dataclasses.replace(squares, boxes=(Boxes(np.empty((0, 4)), np.empty(0, np.int64)),) * len(squares))
+    if given.pop("unsplit", False):
+        data = dataclasses.replace(squares, split=np.where(squares.split == "val", "train", squares.split))
     with pytest.raises(HeadstartError, match=message):
-        fit_detector(squares, out=tmp_path / "run", **{"source": SOURCE, **more})
+        fit_detector(data, out=tmp_path / "run", **given)
+    assert not (tmp_path / "run").exists()
 
 
 def test_other_settings_in_the_same_folder_are_refused(run, squares, small_source):
@@ -213,22 +231,7 @@ def test_other_settings_in_the_same_folder_are_refused(run, squares, small_sourc
         fit(squares, run.folder, small_source, strategy="auto", seed=5)
 
 
-def test_without_a_box_or_a_validation_part_it_is_said(squares, small_source, tmp_path):
-    import dataclasses
-
-    nothing = Boxes(np.empty((0, 4)), np.empty(0, np.int64))
-    empty = dataclasses.replace(squares, boxes=(nothing,) * len(squares), fingerprint="empty")
-    with pytest.raises(DataError, match="no training picture has a box"):
-        fit(empty, tmp_path / "empty", small_source)
-    split = np.where(squares.split == "val", "train", squares.split)
-    only = dataclasses.replace(squares, split=split, fingerprint="only")
-    with pytest.raises(HeadstartError, match="no validation part"):
-        fit(only, tmp_path / "only", small_source, strategy="auto")
-
-
 def test_ways_are_told_apart_on_the_validation_part(squares, small_source, tmp_path, monkeypatch):
-    import dataclasses
-
     from headstart.detection.contest import DetectorContest
     from headstart.detection.inputs import choose_input
 
@@ -292,3 +295,15 @@ def test_the_command_fits_annotated_pictures_and_refuses_options_of_other_tasks(
     info = headstart.load(tmp_path / "run").info
     assert info["settings"]["batch_size"] == 4  # the detector's own default, not that of classification
     assert sum(info["data"]["parts"].values()) == len(squares)
+
+
+def test_few_pictures_without_validation_or_test_part_still_give_a_detector(squares, small_source, tmp_path):
+    few = dataclasses.replace(squares, split=np.array(["train"] * 4 + [""] * 8), fingerprint="few")
+    run = fit(few, tmp_path / "run", small_source, strategy="frozen")
+    assert run.info["model"]["thresholds"] == [0.5, 0.5]
+    assert run.metrics == {}
+    assert "trunk frozen" in run.headline()
+    assert run.headline().endswith("There was no test part.")
+    trunk, source = run.detector.trunk.state_dict(), small_source.network().state_dict()
+    assert all((trunk[name] == source[name]).all() for name in source)
+    assert len(run.predict([squares.pictures.raw(0)])) == 1

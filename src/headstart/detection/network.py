@@ -99,7 +99,7 @@ class Detector(nn.Module):
         from torchvision.ops import FeaturePyramidNetwork
 
         self.trunk: Any = source.network()
-        self._indices, channels, self.entries = _levels(self.trunk, source.name)
+        self._indices, channels, self.entries = levels(self.trunk, source.name)
         self.register_buffer("mean", torch.tensor(source.preprocessing.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(source.preprocessing.std).view(1, 3, 1, 1), persistent=False)
         with torch.random.fork_rng(devices=[]):
@@ -162,8 +162,14 @@ class Detector(nn.Module):
         return unused
 
 
-def _levels(trunk: Any, name: str) -> tuple[list[int], list[int], dict[int, str]]:
-    """Return place, width and module of the last of the trunk's activations at each stride."""
+def levels(trunk: Any, name: str) -> tuple[list[int], list[int], dict[int, str]]:
+    """Return place, width and module of the last of the trunk's activations at each stride.
+
+    Raises
+    ------
+    SourceError
+        If there are none at one of the strides.
+    """
     info = getattr(trunk, "feature_info", None) if hasattr(trunk, "forward_intermediates") else None
     at = {entry["reduction"]: (place, entry) for place, entry in enumerate(info or ())}
     missing = [stride for stride in STRIDES if stride not in at]

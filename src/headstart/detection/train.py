@@ -124,7 +124,7 @@ def ways_to_freeze(source: Source) -> tuple[str, ...]:
     network: Any = source.network()
     plan = layout(network)
     ends: dict[int, int] = {}
-    for entry in network.feature_info:
+    for entry in getattr(network, "feature_info", ()):
         stage = max(
             (plan.position(plan.modules[name]) for name in plan.modules if _inside(name, str(entry["module"]))),
             default=0,

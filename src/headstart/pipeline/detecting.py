@@ -100,6 +100,7 @@ def fit_detector(
     from headstart.detection import average_precision, load_detection_target, profile_boxes
     from headstart.detection.contest import DetectorContest, blank
     from headstart.detection.inputs import choose_input
+    from headstart.detection.network import levels
     from headstart.detection.trained import DetectorTraining
     from headstart.features.backends import choose_backend
     from headstart.sources import get
@@ -114,6 +115,11 @@ def fit_detector(
         data, split=split, test_size=test_size, random_state=seed, max_unreadable=max_unreadable, quiet=quiet
     )
     trunk = get(source, architecture=architecture)
+    levels(trunk.network(), trunk.name)
+    if strategy == "auto" and not len(target.rows("val")):
+        raise HeadstartError("no validation part to compare with scratch on: give more pictures, or --strategy linear")
+    rows = target.rows("train")
+    size = choose_input([target.boxes[row] for row in rows], target.sizes[rows], target.classes)
     settings = Settings(
         source=getattr(source, "name", str(source)), architecture=architecture, seed=seed, strategy=strategy,
         budget=budget, loss=loss, batch_size=batch_size, device=device, task="detect",
@@ -126,10 +132,6 @@ def fit_detector(
     )
     if (folder / "run.json").is_file():
         return DetectorRun(folder)
-    if strategy == "auto" and not len(target.rows("val")):
-        raise HeadstartError("no validation part to compare with scratch on: give more pictures, or --strategy linear")
-    rows = target.rows("train")
-    size = choose_input([target.boxes[row] for row in rows], target.sizes[rows], target.classes)
     found = Detected(target, settings, trunk, trunk, size)
     found.times["load_seconds"] = round(time.perf_counter() - started, 3)
 
