@@ -309,7 +309,7 @@ def test_splits(folders: dict[str, Path], copied: Any) -> None:
     assert any("val part (2 pictures) is the test part" in note for note in given.notes)
     assert any("are set apart for it" in note for note in given.notes)
     assert (given.split == "val").sum() == 2
-    assert "give 'new'" in message(folders["voc"], split="old")
+    assert "give 'new'" in message(folders["voc"], split="old") and "give 'new'" in message(folders["voc"], split=["a"])
     assert "not there: 'x'" in message(folders["voc"], split={"x": "train"})
     assert "give 'train'" in message(folders["voc"], split={new.ids[0]: "cats"})
 
