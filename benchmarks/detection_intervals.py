@@ -4,15 +4,16 @@ Pictures have objects of three classes, as frequent as in a blood smear (11.4, 1
 clumps), whose boxes are found with noise, missed, found twice, or not there at all. The truth is average precision on
 all pictures of the large set; each test set is a draw of them.
 
-    python benchmarks/detection_intervals.py --sets 200
+    python benchmarks/detection_intervals.py --write docs/detection-data.md
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from common import publish
 
 from headstart.detection import Boxes, average_precision
 from headstart.detection.accumulating import weighted_precision
@@ -49,20 +50,22 @@ def simulated(n: int, rng: np.random.Generator) -> tuple[list[Boxes], list[Boxes
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--sets", type=int, default=200)
-    parser.add_argument("--population", type=int, default=6000)
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 72])
+    parser.add_argument("--population", type=int, default=6000)
+    parser.add_argument("--write", type=Path)
     given = parser.parse_args()
     rng = np.random.default_rng(0)
     truth, found = simulated(given.population, rng)
     precision, recall = weighted_precision(match_boxes(truth, found, 3), np.ones((1, given.population)))
     true = {"mAP@[.5:.95]": precision.mean(), "mAP@0.5": precision[0, 0].mean()}
     for code, name in enumerate(CLASSES):
-        true |= {f"AP@0.5 {name}": precision[0, 0, code], f"recall {name}": recall[0, code]}
-    rows = []
+        true |= {f"AP@0.5, {name}": precision[0, 0, code], f"recall, {name}": recall[0, code]}
+    shares = []
     for n in given.sizes:
-        held = dict.fromkeys(true, 0)
+        held = np.zeros(len(true))
         for _ in range(given.sets):
             chosen = rng.choice(given.population, n, replace=False)
             answer = average_precision(
@@ -71,12 +74,14 @@ def main() -> None:
             intervals = [answer.mean_ap, answer.mean_ap50]
             for code in range(3):
                 intervals += [answer.ap50[code], answer.recall[code]]
-            for (name, value), one in zip(true.items(), intervals, strict=True):
-                held[name] += one.low <= value <= one.high
-        rows.append(pd.Series({name: times / given.sets for name, times in held.items()}, name=f"{n} pictures"))
-    table = pd.DataFrame(rows).T
-    table.insert(0, "truth", pd.Series(true))
-    print(table.round(3).to_string())
+            held += [one.low <= value <= one.high for value, one in zip(true.values(), intervals, strict=True)]
+        shares.append(held / given.sets)
+        print(n, np.round(shares[-1], 3), flush=True)
+    lines = ["| figure | truth | " + " | ".join(f"{n} pictures" for n in given.sizes) + " |"]
+    lines.append("|---|---|" + "---|" * len(given.sizes))
+    for row, (name, value) in enumerate(true.items()):
+        lines.append(f"| {name} | {value:.3f} | " + " | ".join(f"{share[row]:.2f}" for share in shares) + " |")
+    publish("\n".join(lines), given.write, "intervals")
 
 
 if __name__ == "__main__":

@@ -142,6 +142,7 @@ def test_bad_entries_of_coco_are_named(tmp_path: Path) -> None:
     content["annotations"] += [
         {"image_id": image, "category_id": 55, "bbox": [1, 1, 4, 4]},
         {"image_id": image, "category_id": 7, "bbox": [1, 1, 4]},
+        {"image_id": image, "category_id": 7, "bbox": [1, 1, 10**400, 4]},
         {"image_id": image, "category_id": 7},
         {"image_id": 12345, "category_id": 7, "bbox": [1, 1, 4, 4]},
         "nothing",
@@ -156,8 +157,9 @@ def test_bad_entries_of_coco_are_named(tmp_path: Path) -> None:
         f"{name}, box 2": "no category has the id 55",
         f"{name}, box 3": "an edge is no finite number",
         f"{name}, box 4": "an edge is no finite number",
-        f"a.json, annotation {n + 4}": "no picture has the id 12345",
-        f"a.json, annotation {n + 5}": "no picture has the id None",
+        f"{name}, box 5": "an edge is no finite number",
+        f"a.json, annotation {n + 5}": "no picture has the id 12345",
+        f"a.json, annotation {n + 6}": "no picture has the id None",
         f"a.json, picture {len(SCENES) + 2}": "no id or no file_name",
         f"a.json, picture {len(SCENES) + 3}": "its id 100 is that of another",
         "gone.png": "file not found",
@@ -232,6 +234,27 @@ def test_yolo_without_its_yaml_file_and_with_lists(copied: Any) -> None:
     assert {Path(name).name: part for name, part in zip(listed.ids, listed.split, strict=True)} == PARTS
 
 
+@pytest.mark.parametrize("kind", WRITERS)
+def test_whatever_stands_in_an_annotation_a_target_or_one_line_comes_out(kind: str, copied: Any) -> None:
+    root, rng = copied(kind), np.random.default_rng(0)
+    files = [path for path in sorted(root.rglob("*")) if path.suffix in (".json", ".xml", ".txt", ".yaml")]
+    outcomes = set()
+    for _ in range(25):
+        file = files[rng.integers(len(files))]
+        text = file.read_text()
+        letters = list(text)
+        for place in rng.integers(len(letters), size=3):
+            letters[place] = rng.choice(list('-0123456789.e{}[]<>/":, \n\0é'))
+        file.write_text("".join(letters))
+        try:
+            outcomes.add(type(load_detection_target(root, max_unreadable=0.5)))
+        except DataError as error:
+            assert "\n" not in str(error)
+            outcomes.add(DataError)
+        file.write_text(text)
+    assert outcomes == {DetectionTarget, DataError} if kind == "coco" else DetectionTarget in outcomes
+
+
 def test_one_line_says_what_cannot_be_read(tmp_path: Path, copied: Any) -> None:
     photo(0).save(tmp_path / "a.png")
     line = message(tmp_path)
@@ -286,7 +309,7 @@ def test_splits(folders: dict[str, Path], copied: Any) -> None:
     assert any("val part (2 pictures) is the test part" in note for note in given.notes)
     assert any("are set apart for it" in note for note in given.notes)
     assert (given.split == "val").sum() == 2
-    assert "give 'new'" in message(folders["voc"], split="old")
+    assert "give 'new'" in message(folders["voc"], split="old") and "give 'new'" in message(folders["voc"], split=["a"])
     assert "not there: 'x'" in message(folders["voc"], split={"x": "train"})
     assert "give 'train'" in message(folders["voc"], split={new.ids[0]: "cats"})
 

@@ -130,6 +130,9 @@ def average_precision(
     one for as many trials as there are pictures (or groups) with the class. A class that a single picture holds gets
     no interval.
 
+    Measured coverage of average precision, 200 simulated test sets each: 0.88 to 0.94 with 20 and with 72 pictures
+    (docs/detection-data.md), for average precision of few pictures is a little too high.
+
     Objects that are to be ignored are neither to be found nor a mistake, and so is what was found on them; Pascal
     VOC's difficult objects are treated as COCO's crowds are.
 

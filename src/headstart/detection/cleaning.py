@@ -56,7 +56,8 @@ def clean_boxes(
     edges = np.array([mark.edges for mark in marks], dtype=np.float64).reshape(-1, 4)
     edges *= (width, height, width, height) if relative else 1
     finite = np.asarray(np.isfinite(edges).all(axis=1))
-    sides = edges[:, 2:] - edges[:, :2]
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        sides = edges[:, 2:] - edges[:, :2]
     inside = np.clip(edges, 0, [width, height, width, height])
     seen = np.asarray((inside[:, 2:] > inside[:, :2]).all(axis=1))
     cut = np.asarray((np.abs(inside - edges) > _ROUNDING).any(axis=1))

@@ -133,7 +133,7 @@ def load_detection_target(
 
 
 def _given_parts(split: Mapping[str, str] | str, ids: list[str]) -> list[str]:
-    if isinstance(split, str):
+    if not isinstance(split, Mapping):
         if split != "new":
             raise DataError(f"split={split!r}: give 'new', or the part of each picture by its id")
         return [""] * len(ids)

@@ -202,7 +202,10 @@ def _edges(bbox: object) -> tuple[float, float, float, float]:
     """Return left, top, right and bottom; NaN where there is no box of four numbers."""
     if not isinstance(bbox, Sequence) or len(bbox) != 4 or not all(isinstance(one, (int, float)) for one in bbox):
         return (math.nan, math.nan, math.nan, math.nan)
-    left, top, width, height = map(float, bbox)
+    try:
+        left, top, width, height = map(float, bbox)
+    except OverflowError:
+        return (math.inf, math.inf, math.inf, math.inf)
     return left, top, left + width, top + height
 
 

@@ -117,7 +117,7 @@ def _parts(root: Path, settings: Mapping[str, Any], tree: Tree, remarks: Remarks
         given = settings.get(part)
         if part == "val" and given is None:
             given = settings.get("valid")
-        for entry in [given] if isinstance(given, str) else given or []:
+        for entry in given if isinstance(given, list) else [] if given is None else [given]:
             place = _inside(root, str(entry))
             if place is None and part == "train":
                 raise DataError(f"{str(entry)!r}, which the YAML file gives for train, is not there: mend the path")
