@@ -27,8 +27,14 @@ def predict(
     quiet: o.Quiet = False,
     as_json: o.Json = False,
 ) -> None:
-    """Predict the classes of pictures with a finished run. Unreadable pictures are listed, not fatal."""
+    """Predict the classes of pictures, or the boxes in them, with a finished run.
+
+    Unreadable pictures are listed, not fatal. Boxes are written as CSV, or as COCO results where the file is JSON.
+    """
     from headstart.cli.printing import console, print_json
+    from headstart.data.pictures import PictureSet
+    from headstart.detection.writing import write_boxes_coco
+    from headstart.pipeline.detector_run import DetectorRun
     from headstart.pipeline.run import load
 
     if out is not None and out.suffix.lower() not in {".csv", ".json"}:
@@ -37,8 +43,13 @@ def predict(
     if not model.takes_pictures:
         frame = _from_tables(model, paths, top)
     else:
-        frame = _from_pictures(model, paths, top, device=device, quiet=quiet or as_json)
-    if out is not None:
+        files = _files(paths)
+        predicted: Any
+        predicted, failed = model.predict_pictures(PictureSet(files), device=device, quiet=quiet or as_json)
+        frame = model.table(files, predicted, top=top, failed=failed)
+    if out is not None and out.suffix.lower() == ".json" and isinstance(model, DetectorRun):
+        write_boxes_coco(out, files, predicted, model.classes)
+    elif out is not None:
         _write(frame, out)
     if as_json:
         print_json(_records(frame))
@@ -46,13 +57,12 @@ def predict(
         from headstart.results.terminal import table
 
         shown = [column for column in frame.columns if not column.startswith("p(")]
-        console().print(table(frame[shown].set_index("id"), limit=50))
+        console().print(table(frame[shown].set_index(shown[0]), limit=50))
     elif not quiet:
         console().print(f"{len(frame):,} predictions in {out}", soft_wrap=True)
 
 
-def _from_pictures(model: Run, paths: list[Path], top: int, *, device: str, quiet: bool) -> pd.DataFrame:
-    from headstart.data.pictures import PictureSet
+def _files(paths: list[Path]) -> list[str]:
     from headstart.data.readers.walk import walk
 
     files: list[str] = []
@@ -65,8 +75,7 @@ def _from_pictures(model: Run, paths: list[Path], top: int, *, device: str, quie
             raise DataError(f"no picture or folder at {str(path)!r}: check the path")
     if not files:
         raise DataError(f"no pictures in {', '.join(repr(str(path)) for path in paths)}: give pictures or their folder")
-    probabilities, failed = model.predict_pictures(PictureSet(files), device=device, quiet=quiet)
-    return model.table(files, probabilities, top=top, failed=failed)
+    return files
 
 
 def _from_tables(model: Run, paths: list[Path], top: int) -> pd.DataFrame:

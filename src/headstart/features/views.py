@@ -79,7 +79,6 @@ def augment(
     arXiv 1409.4842, section 6), mirrored half of the time; brightness, contrast and saturation change by up to a fifth.
     """
     from PIL import Image as pil
-    from PIL import ImageEnhance
 
     if crops:
         height, width = preprocessing.size
@@ -89,10 +88,17 @@ def augment(
         view = pil.fromarray(prepare(picture, preprocessing))
     if rng.random() < 0.5:
         view = view.transpose(pil.Transpose.FLIP_LEFT_RIGHT)
+    return np.asarray(recoloured(view, rng))
+
+
+def recoloured(view: Image, rng: np.random.Generator) -> Image:
+    """Return ``view`` with brightness, contrast and saturation changed by up to a fifth, in any order."""
+    from PIL import ImageEnhance
+
     enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
     for place in rng.permutation(len(enhancers)):
         view = enhancers[place](view).enhance(rng.uniform(1 - _JITTER, 1 + _JITTER))
-    return np.asarray(view)
+    return view
 
 
 def _crop(width: int, height: int, shape: float, rng: np.random.Generator) -> tuple[float, float, float, float]:

@@ -75,7 +75,8 @@ def fit(
         The labelled examples.
     task : {"classify", "detect", "multilabel", "ordinal", "regress"}
         What is to be predicted: one class; boxes; any number of classes; one of classes that have an order; a number.
-        Tasks other than the first know fewer of the options below, and refuse the others.
+        Tasks other than the first know fewer of the options below, and refuse the others. For boxes see
+        ``headstart.pipeline.detecting.fit_detector``.
     out : path, optional
         The run folder; ``NAME-run`` in the working folder by default. A run that was interrupted there goes on.
     source : str, Path or Source

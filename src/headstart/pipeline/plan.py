@@ -19,6 +19,7 @@ from headstart.results.files import write_json
 
 if TYPE_CHECKING:
     from headstart.data import Target
+    from headstart.detection.boxes import DetectionTarget
     from headstart.features.backends import Choice
     from headstart.sources import Source
 
@@ -128,7 +129,11 @@ class Plan:
 
 
 def make_plan(
-    folder: Path, settings: Settings, target: Target, sources: Sequence[Source], choose: Callable[[], Choice]
+    folder: Path,
+    settings: Settings,
+    target: Target | DetectionTarget,
+    sources: Sequence[Source],
+    choose: Callable[[], Choice],
 ) -> Plan:
     """Return the plan of the run in ``folder``: the one that stands there, else a new one, written there.
 
@@ -138,7 +143,7 @@ def make_plan(
         The run folder; made if need be.
     settings : Settings
         What was asked for.
-    target : Target
+    target : Target or DetectionTarget
         The data.
     sources : sequence of Source
         The source, or those to choose from; none for a table of features.

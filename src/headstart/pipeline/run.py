@@ -129,7 +129,7 @@ class Run:
     def _output(self, X: Any, device: str, quiet: bool) -> NDArray[np.float64]:
         if not self.takes_pictures:
             return self._from_features(X)
-        probabilities, failed = self.predict_pictures(_pictures(X), device=device, quiet=quiet)
+        probabilities, failed = self.predict_pictures(picture_set(X), device=device, quiet=quiet)
         if failed:
             row, reason = min(failed.items())
             raise DataError(f"picture {row} of {len(probabilities)} cannot be read ({reason}): leave it out")
@@ -284,17 +284,23 @@ class Run:
 
 
 def load(folder: str | Path) -> Run:
-    """Return the finished run in ``folder``; it predicts with ``predict`` and ``predict_proba``.
+    """Return the finished run in ``folder``; it predicts with ``predict`` and, if of classes, ``predict_proba``.
 
     Raises
     ------
     RunError
         If there is no finished run.
     """
-    return Run(folder)
+    run = Run(folder)
+    if run.info["model"].get("kind") == "detector":
+        from headstart.pipeline.detector_run import DetectorRun
+
+        return DetectorRun(folder)
+    return run
 
 
-def _pictures(X: Any) -> PictureSet:
+def picture_set(X: Any) -> PictureSet:
+    """Return what a person gives as pictures: paths, bytes, arrays, PIL pictures; a single path is one picture."""
     from headstart.data.pictures import PictureSet
     from headstart.data.readers.items import picture_item
 

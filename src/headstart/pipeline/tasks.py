@@ -46,8 +46,9 @@ def fit_task(task: str, data: Any, given: Mapping[str, Any], defaults: Mapping[s
     if strange:
         option = strange[0].replace("_", "-")
         raise HeadstartError(f"--{option} says nothing where the task is {task}: leave it out")
-    asked = {"task": task, **given}
-    run: Run = function(data, **{option: value for option, value in asked.items() if option in known})
+    # What was not given is left to the task's own defaults.
+    told = {option: value for option, value in given.items() if option in known and not _same(value, defaults[option])}
+    run: Run = function(data, **({"task": task} if "task" in known else {}), **told)
     return run
 
 

@@ -50,12 +50,15 @@ class Gallery(Block):
         (``picture_budget`` of `headstart.report.render`).
     side : int
         Longest side of a shown picture, in pixels.
+    wide : bool
+        Whether pictures are shown large, two in a row at most, in their own shape: for details drawn into them.
     """
 
     pictures: Sequence[Picture]
     caption: str = ""
     limit: int = 24
     side: int = SIDE
+    wide: bool = False
     template = "gallery.html"
 
     def view(self, page: Page) -> dict[str, Any]:

@@ -133,11 +133,11 @@ def short(value: object) -> str:
 def count(n: int, thing: str) -> str:
     """Return "1 picture" or "1,200 pictures".
 
-    >>> count(1, "row"), count(1200, "row"), count(2, "class"), count(2, "copy")
-    ('1 row', '1,200 rows', '2 classes', '2 copies')
+    >>> count(1, "row"), count(1200, "row"), count(2, "class"), count(2, "copy"), count(2, "box")
+    ('1 row', '1,200 rows', '2 classes', '2 copies', '2 boxes')
     """
     if n == 1:
         return f"1 {thing}"
-    return (
-        f"{n:,} {thing[:-1] + 'ies' if thing.endswith('y') else thing + 'es' if thing.endswith('s') else thing + 's'}"
-    )
+    if thing.endswith("y"):
+        return f"{n:,} {thing[:-1]}ies"
+    return f"{n:,} {thing}{'es' if thing.endswith(('s', 'x')) else 's'}"
