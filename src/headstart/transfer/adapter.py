@@ -127,7 +127,8 @@ class Adapter(BaseEstimator):  # type: ignore[misc]
 
     def settled(self) -> Adapter:
         """Return an unfitted one that keeps what this one chose by cross-validation."""
-        return clone(self)
+        again: Adapter = clone(self)
+        return again
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return what is said of each target row, (n,)."""
