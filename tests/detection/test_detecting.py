@@ -126,6 +126,8 @@ def test_the_command_predicts_csv_and_coco_json(run, squares, tmp_path, capsys):
     found = run.predict(folder / "a.png")[0]
     assert (table.iloc[:, 0].str.endswith("a.png")).sum() == len(found)
     assert table["unreadable"].notna().sum() == 1
+    limits = np.array(run.thresholds)[found.labels]
+    assert (table["shown"].iloc[: len(found)].astype(bool) == (found.scores >= limits)).all()
     assert command("--out", str(tmp_path / "boxes.json"), "--quiet") == 0
     stored = json.loads((tmp_path / "boxes.json").read_text())
     assert len(stored) == len(found)

@@ -17,7 +17,8 @@ BATCH = 4
 _TRIES = 3
 _LEAST, _MOST = 8, 40  # epochs; where all pictures do not fit eight times, an epoch is a part of them
 _STEPS = 1500  # of few pictures there may be as many epochs as make so many steps
-_JUDGED = 300  # validation pictures that an epoch is scored on
+_JUDGED, _FEWEST = 300, 20  # validation pictures that an epoch is scored on: at most, and whatever the budget
+_JUDGING = 0.2  # of the budget that scoring may take
 _SHORT = (5, 4, 3)  # epochs of each way in the first round
 _ROUND = 1 / 3  # of the budget that the first round may take
 _MARGIN = 1.1  # times the pace on noise that lies ready: pictures are also decoded and varied
@@ -102,11 +103,14 @@ def plan_training(
     Examples
     --------
     >>> pace = DetectorPace({"blocks.2": 0.1, "": 0.15}, find=0.05)
-    >>> plan_training(pace, 200, 100, 600, ways=["blocks.2", ""], scratch=False)
-    DetectorSchedule(ways=('blocks.2', ''), short=5, epochs={'blocks.2': 15, '': 11}, scratch=0, pictures=200, ...)
+    >>> plan = plan_training(pace, 200, 100, 600, ways=["blocks.2", ""], scratch=False)
+    >>> plan.short, plan.epochs
+    (3, {'blocks.2': 17, '': 12})
     """
     share = budget / 2 if scratch else budget
     judged = min(n_judged, _JUDGED)
+    if pace.find:
+        judged = min(judged, max(_FEWEST, int(_JUDGING * share / (_LEAST * pace.find))))
 
     def cost(way: str, pictures: int) -> float:
         return pictures * pace.step[way] + judged * pace.find

@@ -74,14 +74,19 @@ class DetectorRun(Run):
     def table(  # type: ignore[override]
         self, ids: Sequence[str], found: Sequence[Boxes], *, top: int = 0, failed: Mapping[int, str] = {}
     ) -> pd.DataFrame:
-        """Return one row a box: picture, class, score, edges; and one for each picture that cannot be read."""
+        """Return one row a box, see ``boxes_frame``; and one for each picture that cannot be read."""
         import pandas as pd
 
-        frame = boxes_frame(ids, found, self.classes)
+        frame = boxes_frame(ids, found, self.classes, self.thresholds)
         if not failed:
             return frame
         lost = {"picture": [ids[row] for row in failed], "unreadable": list(failed.values())}
         return pd.concat([frame, pd.DataFrame(lost)], ignore_index=True)
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The score of each class from which on its boxes are worth showing: best F1 on the validation part."""
+        return tuple(self.info["model"]["thresholds"])
 
     @functools.cached_property
     def input_size(self) -> InputSize:
@@ -179,21 +184,27 @@ def metrics(found: Detected) -> dict[str, Any]:
 def predictions(found: Detected) -> pd.DataFrame:
     """Return one row for each box found in the validation and the test part."""
     rows = list(found.boxes)
-    frame = boxes_frame([str(found.target.ids[row]) for row in rows], list(found.boxes.values()), found.target.classes)
+    names = [str(found.target.ids[row]) for row in rows]
+    frame = boxes_frame(names, list(found.boxes.values()), found.target.classes, found.thresholds)
     parts = {str(found.target.ids[row]): str(found.target.split[row]) for row in rows}
     frame.insert(1, "split", [parts[name] for name in frame["picture"]])
     return frame
 
 
-def boxes_frame(ids: Sequence[str], found: Sequence[Boxes], classes: Sequence[str]) -> pd.DataFrame:
-    """Return one row for each box, pictures in their order: picture, class, score, and edges in its pixels."""
+def boxes_frame(
+    ids: Sequence[str], found: Sequence[Boxes], classes: Sequence[str], thresholds: Sequence[float]
+) -> pd.DataFrame:
+    """Return one row for each box: picture, class, score, edges in its pixels, and whether it is worth showing.
+
+    All boxes are there, the unsure ones too; ``shown`` tells those whose score reaches the threshold of their class.
+    """
     import pandas as pd
 
     from headstart.detection.writing import COLUMNS
 
     rows = [
-        (name, classes[label], score, *edges)
+        (name, classes[label], score, *edges, bool(score >= thresholds[label]))
         for name, one in zip(ids, found, strict=True)
         for label, score, edges in zip(one.labels, one.scores if one.scores is not None else (), one.xyxy, strict=True)
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=[*COLUMNS, "shown"])
