@@ -140,6 +140,8 @@ def test_ctrl_c_says_that_the_same_command_goes_on(tmp_path):
         while process.poll() is None and not (run / "plan.json").exists():
             time.sleep(0.05)
         time.sleep(wait)
+        if wait > 1 and process.poll() == 0:  # a quick machine is through by now
+            break
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
         assert process.returncode == 130
