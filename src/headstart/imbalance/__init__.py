@@ -8,6 +8,7 @@ from headstart.imbalance.damage import Damage, measured_damage
 from headstart.imbalance.deployed import Deployment, deployed, parse_prevalence
 from headstart.imbalance.guard import Correction, Corrections, check_corrections
 from headstart.imbalance.label_thresholds import LabelThresholds, tune_label_thresholds
+from headstart.imbalance.loss_head import LossHead
 from headstart.imbalance.loss_names import LOSSES, make_loss
 from headstart.imbalance.metric import MetricChoice, choose_metric
 from headstart.imbalance.networks import NetworkCorrection, network_correction
@@ -30,6 +31,7 @@ __all__ = [
     "Deployment",
     "EstimatedPrior",
     "LabelThresholds",
+    "LossHead",
     "MetricChoice",
     "NetworkCorrection",
     "ResampledClassifier",
