@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.data.answers import check_answers, check_learned, given_answers, identity, split_answers, strata
 from headstart.data.duplicates import find_duplicates
-from headstart.data.parts import check_classes, check_parts, own_parts
+from headstart.data.parts import check_classes, check_parts, check_shares, own_parts
 from headstart.data.readers import Columns, Rows, read
 from headstart.data.readers.answers import TASKS
 from headstart.data.readers.base import CLASSIFICATION, count, natural_key, some
@@ -93,10 +93,7 @@ def load_target(
     """
     if isinstance(data, Target):
         return data
-    if not 0 <= max_unreadable <= 1:
-        raise DataError(f"max_unreadable={max_unreadable} is no share: give a number from 0 to 1")
-    if not 0 < test_size < 1:
-        raise DataError(f"test_size={test_size} is no share: give a number between 0 and 1")
+    check_shares(test_size, max_unreadable)
     if task not in TASKS:
         raise DataError(f"no task {task!r}: choose {', '.join(TASKS)}")
     if order is not None and task != "ordinal":

@@ -12,6 +12,14 @@ from headstart.data.target import PARTS
 from headstart.results import DataError
 
 
+def check_shares(test_size: float, max_unreadable: float) -> None:
+    """Raise a DataError unless both are shares that mean something."""
+    if not 0 <= max_unreadable <= 1:
+        raise DataError(f"max_unreadable={max_unreadable} is no share: give a number from 0 to 1")
+    if not 0 < test_size < 1:
+        raise DataError(f"test_size={test_size} is no share: give a number between 0 and 1")
+
+
 def check_classes(classes: Sequence[str], y: NDArray[np.int64], clusters: NDArray[np.int64]) -> None:
     """Raise a DataError unless there are two classes, each with two examples that are no copies of each other."""
     if not classes:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.data.load import fingerprint
+from headstart.data.parts import check_shares
 from headstart.data.readers.base import count, natural_key, part_of, some
 from headstart.data.splits import count_once
 from headstart.detection.boxes import Boxes, DetectionTarget
@@ -87,10 +88,7 @@ def load_detection_target(
     """
     if isinstance(data, DetectionTarget):
         return data
-    if not 0 <= max_unreadable <= 1:
-        raise DataError(f"max_unreadable={max_unreadable} is no share: give a number from 0 to 1")
-    if not 0 < test_size < 1:
-        raise DataError(f"test_size={test_size} is no share: give a number between 0 and 1")
+    check_shares(test_size, max_unreadable)
     marked = read(data)
     if split is not None:
         marked = dataclasses.replace(marked, split=_given_parts(split, marked.ids))

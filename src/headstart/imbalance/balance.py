@@ -223,6 +223,7 @@ def balance(
     over = {name: interval(one, tried[MOVED]) for name, one in tried.items()}
     best = max(values, key=lambda name: values[name].value)
     model, useless = choice.useless(metric)
+    floors = np.array([useless + (one.value - one.low) / 2 for one in values.values()])
     blind = False
     if way != "auto":
         taken = way
@@ -230,7 +231,7 @@ def balance(
         taken = NONE
     else:
         taken = best if over[best].low > 0 else MOVED
-        blind = values[taken].value - useless < (values[taken].value - values[taken].low) / 2
+        blind = values[taken].value < floors[[*values].index(taken)]
     if blind:
         taken = NONE
         notes.append(
@@ -238,7 +239,7 @@ def balance(
             "so nothing was moved"
         )
     margins = np.array([one.value - one.low for one in over.values()])
-    expected = _expected_gain([*tried.values()], margins, score, groups, random_state)
+    expected = _expected_gain([*tried.values()], margins, floors, score, groups, random_state)
     found = tried[taken]
     return Balance(
         metric=metric,
@@ -262,13 +263,18 @@ def balance(
 
 
 def _expected_gain(
-    tried: Sequence[Tried], margins: Floats, score: Callable[[Tried, Floats], Floats], groups: Codes, random_state: int
+    tried: Sequence[Tried],
+    margins: Floats,
+    floors: Floats,
+    score: Callable[[Tried, Floats], Floats],
+    groups: Codes,
+    random_state: int,
 ) -> Interval:
     """Return the gain over the first way of whichever the rule takes, the choice paid for.
 
     In each resample of groups the choice is made on the rows that were drawn, with the ``margins`` (m,) by which each
-    way must lead thresholds, and judged on the rows that were not (BBC-CV, Tsamardinos, Greasidou and Borboudakis
-    2018).
+    way must lead thresholds and the ``floors`` (m,) below which nothing is moved, and judged on the rows that were not
+    (BBC-CV, Tsamardinos, Greasidou and Borboudakis 2018).
     """
     start = [one.name for one in tried].index(MOVED)
     numbers = np.unique(groups, return_inverse=True)[1]
@@ -279,7 +285,7 @@ def _expected_gain(
         best = np.nan_to_num(inside, nan=-np.inf).argmax(axis=0)
         each = np.arange(len(left))
         best = np.where(inside[best, each] - inside[start] > margins[best], best, start)
-        gains.append(outside[best, each] - outside[0])
+        gains.append(np.where(inside[best, each] < floors[best], 0.0, outside[best, each] - outside[0]))
     return percentiles(float(np.nanmean(np.concatenate(gains))), np.concatenate(gains))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.pipeline.plan import FORMAT, Plan
 from headstart.pipeline.run import Run, picture_set
+from headstart.pipeline.writing import data_of
 from headstart.results import DataError, RunError, plain
 from headstart.results.files import write_bytes, write_json, write_text
 
@@ -142,15 +143,7 @@ def describe(found: Detected, plan: Plan) -> dict[str, Any]:
         "format": FORMAT,
         "headline": headline(found),
         "settings": dataclasses.asdict(plan.settings),
-        "data": {
-            "name": target.name,
-            "fingerprint": target.fingerprint,
-            "modality": target.modality,
-            "task": target.task,
-            "parts": {name: len(target.rows(name)) for name in ("train", "val", "test")},
-            "left_out": dict(target.left_out),
-            "notes": target.notes,
-        },
+        "data": data_of(target),
         "source": {"name": source.name, "fingerprint": source.fingerprint, "card": source.card.to_dict()},
         "engine": dict(plan.engine),
         "model": {

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from headstart.imbalance import MetricChoice
     from headstart.pipeline.findings import Findings
     from headstart.pipeline.plan import Plan
+    from headstart.sources import Source
 
 _NAMES = {
     "macro_f1": ("macro-F1", "the mean over the classes, each counting the same"),
@@ -102,13 +103,7 @@ def report_page(found: Findings, plan: Plan) -> str:
         facts=facts,
         verdict=_verdict(found),
         figures=figures,
-        provenance={
-            **{name: str(version) for name, version in plan.versions.items()},
-            "engine": " ".join(plan.engine.values()) or "none",
-            "seed": str(plan.settings.seed),
-            "data fingerprint": target.fingerprint[:16],
-            "source fingerprint": source.fingerprint[:16] if source else "none",
-        },
+        provenance=provenance(plan, target.fingerprint, source),
         command=repeated(plan),
     )
 
@@ -124,6 +119,17 @@ def _verdict(found: Findings) -> str:
         f"Of 100 new {thing} like these, about {100 * evaluation.metrics['accuracy'].value:.0f} are named rightly. "
         f"The weakest class is {each.index[0]} (F1 {each.iloc[0]:.2f}): look at its mistakes first."
     )
+
+
+def provenance(plan: Plan, data: str, source: Source | None) -> dict[str, str]:
+    """Return what the run came from: versions, engine, seed, and the fingerprints of ``data`` and source."""
+    return {
+        **{name: str(version) for name, version in plan.versions.items()},
+        "engine": " ".join(plan.engine.values()) or "none",
+        "seed": str(plan.settings.seed),
+        "data fingerprint": data[:16],
+        "source fingerprint": source.fingerprint[:16] if source else "none",
+    }
 
 
 def repeated(plan: Plan) -> str:

@@ -48,8 +48,9 @@ def _balance(answer: Balance) -> Section:
     why = (
         f"Compared on {answer.n:,} development examples by {answer.metric}, decisions being made on rows that neither "
         "trained nor tuned. Taken are tuned thresholds, or the best way where its gain over them has a paired 95 % "
-        "interval above 0. The test part played no role. Whatever is taken, probabilities answer for classes as "
-        "frequent as they are in the data."
+        "interval above 0; nothing is moved where a model that never looks at an example is about as good. The "
+        "test part played no role. Whatever is taken, probabilities answer for classes as frequent as they are in the "
+        "data."
     )
     decision = Decision(
         f"Correction: {answer.taken}.", why, frame, list(frame.index).index(answer.taken), "--balance WAY"

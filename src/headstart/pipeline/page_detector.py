@@ -9,6 +9,7 @@ from headstart.detection import AveragePrecision, BoxProfile
 from headstart.detection.inputs import InputSize
 from headstart.detection.trained import DetectorTraining
 from headstart.evaluation.verdict import TransferVerdict
+from headstart.pipeline.page import provenance
 from headstart.report import Decision, Details, Figure, KeyFigure, Section, Table, answer_section, render
 
 if TYPE_CHECKING:
@@ -68,13 +69,7 @@ def report_page(found: Detected, plan: Plan) -> str:
         figures=[]
         if measured is None
         else [KeyFigure.of("mAP@0.5", measured.mean_ap50, "mean over the classes of the average precision at IoU 0.5")],
-        provenance={
-            **{name: str(version) for name, version in plan.versions.items()},
-            "engine": " ".join(plan.engine.values()),
-            "seed": str(plan.settings.seed),
-            "data fingerprint": target.fingerprint[:16],
-            "source fingerprint": source.fingerprint[:16],
-        },
+        provenance=provenance(plan, target.fingerprint, source),
         command=_command(plan),
     )
 

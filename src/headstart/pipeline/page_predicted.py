@@ -9,7 +9,7 @@ import numpy as np
 
 from headstart.evaluation.head_choice import titled
 from headstart.evaluation.scored import TITLES
-from headstart.pipeline.page import given_blocks, input_fit_section, repeated, source_section
+from headstart.pipeline.page import given_blocks, input_fit_section, provenance, repeated, source_section
 from headstart.report import (
     Block,
     ConfusionMatrix,
@@ -72,13 +72,7 @@ def predicted_page(found: Predicted, plan: Plan) -> str:
         },
         verdict=found.headline(),
         figures=[] if found.scored is None else [_figure(found, found.scored.primary)],
-        provenance={
-            **{name: str(version) for name, version in plan.versions.items()},
-            "engine": " ".join(plan.engine.values()) or "none",
-            "seed": str(plan.settings.seed),
-            "data fingerprint": target.fingerprint[:16],
-            "source fingerprint": source.fingerprint[:16] if source else "none",
-        },
+        provenance=provenance(plan, target.fingerprint, source),
         command=repeated(plan),
     )
 

@@ -16,6 +16,8 @@ from headstart.results.files import write_json, write_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from headstart.data import Target
+    from headstart.detection.boxes import DetectionTarget
     from headstart.pipeline.findings import Findings
     from headstart.pipeline.model import Model
 
@@ -32,6 +34,19 @@ def write_run(folder: Path, plan: Plan, found: Findings, model: Model) -> None:
     write_json(folder / "run.json", plain(describe(found, plan, model, names)))
 
 
+def data_of(target: Target | DetectionTarget) -> dict[str, Any]:
+    """Return what ``run.json`` holds of the target."""
+    return {
+        "name": target.name,
+        "fingerprint": target.fingerprint,
+        "modality": target.modality,
+        "task": target.task,
+        "parts": {part: len(target.rows(part)) for part in ("train", "val", "test")},
+        "left_out": dict(target.left_out),
+        "notes": target.notes,
+    }
+
+
 def describe(found: Findings, plan: Plan, model: Model, names: Mapping[str, str]) -> dict[str, Any]:
     """Return what ``run.json`` holds; ``names`` are those of the head's arrays in ``model.safetensors``.
 
@@ -43,15 +58,7 @@ def describe(found: Findings, plan: Plan, model: Model, names: Mapping[str, str]
         "format": FORMAT,
         "headline": found.headline(),
         "settings": dataclasses.asdict(plan.settings),
-        "data": {
-            "name": target.name,
-            "fingerprint": target.fingerprint,
-            "modality": target.modality,
-            "task": target.task,
-            "parts": {part: len(target.rows(part)) for part in ("train", "val", "test")},
-            "left_out": dict(target.left_out),
-            "notes": target.notes,
-        },
+        "data": data_of(target),
         "source": None
         if source is None
         else {"name": source.name, "fingerprint": source.fingerprint, "card": source.card.to_dict()},
