@@ -1,5 +1,7 @@
 """Fine-tuning from cached activations against a plain PyTorch loop over the whole network."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from headstart.finetuning.batches import ViewBatches
 from headstart.finetuning.finetune import Views, as_source, fine_tune, predict
 from headstart.finetuning.pace import Pace, schedule
 from headstart.finetuning.rates import one_cycle
+from headstart.results import DataError
 from headstart.sources import get
 from headstart.training.loop import Recipe
 
@@ -109,6 +112,25 @@ def test_the_half_precision_cache_is_close(pictures, source, head):
         for half in (False, True)
     ]
     assert losses[1] == pytest.approx(losses[0], abs=2e-3)
+
+
+def test_a_picture_of_weight_two_counts_as_two(pictures, source, head):
+    store = CutActivations(pictures, source, "layer4", Choice("torch", "cpu", ""), half=False)
+    times = np.where(Y == 0, 2, 1)
+    copies = np.repeat(np.arange(N), times)
+    recipe = dataclasses.replace(RECIPE, batch_size=len(copies))
+    expected = fine_tune(store, Y, copies, head, recipe)
+    found = fine_tune(store, Y, np.arange(N), head, recipe, sample_weight=5.0 * times)
+    assert found.trained.losses == pytest.approx(expected.trained.losses, abs=1e-5)
+    plain = fine_tune(store, Y, np.arange(N), head, recipe)
+    assert abs(plain.trained.losses[-1] - expected.trained.losses[-1]) > 1e-4
+
+
+@pytest.mark.parametrize("weight", [np.ones(N - 1), np.zeros(N), np.full(N, np.nan), -np.ones(N)])
+def test_weights_that_are_none_are_refused(pictures, source, weight):
+    store = CutActivations(pictures, source, "layer4", Choice("torch", "cpu", ""))
+    with pytest.raises(DataError, match="give each a finite number from 0 on"):
+        ViewBatches(store, Y, np.arange(N), batch_size=4, sample_weight=weight)
 
 
 def test_what_is_frozen_stays_and_what_is_learned_predicts(pictures, source, head):

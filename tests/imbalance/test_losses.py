@@ -103,10 +103,12 @@ def test_the_value_is_that_of_the_papers_equation(name, options):
     mean = late(make_loss(name, COUNTS, **options))(z, y)
     assert float(mean) == pytest.approx(sum(expected) / weight[y.numpy()].sum())
     assert float(late(make_loss(name, COUNTS, reduction="sum", **options))(z, y)) == pytest.approx(sum(expected))
+    by_number = late(make_loss(name, COUNTS, reduction="examples", **options))(z, y)
+    assert float(by_number) == pytest.approx(sum(expected) / len(y))
 
 
 @each_loss
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "examples", "none"])
 def test_gradients_numerically(name, options, reduction):
     z, y = batch(7, absent=(1,))
     z = (z / options.get("scale", 1.0)).requires_grad_()

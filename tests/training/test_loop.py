@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from headstart.imbalance.networks import network_correction
 from headstart.results import HeadstartError
 from headstart.training.loop import Recipe, train
 
@@ -75,6 +76,48 @@ def test_it_trains_as_a_plain_loop_does(accumulate):
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b)
     assert not ours.training
+
+
+class Weighted(Rows):
+    """One batch of all rows, with weights; ``copies`` shows a row of weight 2 twice instead."""
+
+    def __init__(self, copies=False):
+        super().__init__(50, 50)
+        self.times, self.copies = 1 + (Y == 1).long(), copies
+
+    def epoch(self, number):
+        if self.copies:
+            yield X.repeat_interleave(self.times, 0), Y.repeat_interleave(self.times)
+        else:
+            yield X, Y, self.times / self.times.float().mean()
+
+
+def plain_network():
+    net = network()
+    net[2].p = 0.0
+    return net
+
+
+def same_weights(one, other):
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_an_example_of_weight_two_counts_as_two():
+    ours, theirs = plain_network(), plain_network()
+    found = train(ours, Weighted(), groups(ours), Recipe(epochs=4))
+    expected = train(theirs, Weighted(copies=True), groups(theirs), Recipe(epochs=4))
+    assert found.losses == pytest.approx(expected.losses, rel=1e-5)
+    same_weights(ours, theirs)
+
+
+def test_classes_keep_their_weights_in_batches_of_one():
+    loss = network_correction("class-balanced").make_loss(torch.bincount(Y).numpy(), 2, 0.1)
+    ours, theirs = plain_network(), plain_network()
+    found = train(ours, Rows(48, 1), groups(ours), Recipe(epochs=2, accumulate=8), loss=loss)
+    expected = train(theirs, Rows(48, 8), groups(theirs), Recipe(epochs=2), loss=loss)
+    assert found.losses == pytest.approx(expected.losses, rel=1e-5)
+    same_weights(ours, theirs)
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from headstart.results import DataError
 from headstart.results.team import team
 
 if TYPE_CHECKING:
@@ -53,6 +54,13 @@ class ViewBatches:
     sampler : optional
         Has ``batches(epoch)``, which gives for each batch the places in ``rows`` that it shows, and a length: see
         ``headstart.imbalance.sampler``. By default each row is shown once.
+    sample_weight : ndarray, shape (n,), optional
+        How much each of the store's pictures counts in the loss; scaled to a mean of 1 over ``rows``.
+
+    Raises
+    ------
+    DataError
+        If the weights are not n finite numbers from 0 on, or all 0.
     """
 
     def __init__(
@@ -66,9 +74,11 @@ class ViewBatches:
         refresh: float = 0.0,
         seed: int = 0,
         sampler: Sampler | None = None,
+        sample_weight: NDArray[np.floating] | None = None,
     ) -> None:
         self.store, self.y, self.rows, self.seed, self.sampler = store, y, rows, seed, sampler
         self.n_views, self.refresh = n_views, refresh
+        self.weights = None if sample_weight is None else _scaled(sample_weight, len(y), rows)
         self._n_batches = -(-len(rows) // batch_size) if sampler is None else len(sampler)
 
     def __len__(self) -> int:
@@ -79,8 +89,8 @@ class ViewBatches:
         first = 1 + int(epoch * self.refresh)
         return np.append(0, np.arange(first, first + self.n_views))
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield activations (b, ...) and classes (b,), of which each process has its share."""
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, ...]]:
+        """Yield activations (b, ...), classes (b,) and weights (b,) if any; each process has its share of them."""
         import torch
 
         rng = np.random.default_rng([self.seed, number])
@@ -95,12 +105,13 @@ class ViewBatches:
         for view in np.unique(shown):
             self.store.ensure(int(view), np.unique(order[shown == view]))
 
-        def load(chunk: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        def load(chunk: NDArray[np.int64]) -> tuple[Tensor, ...]:
             chunk = team().share(chunk)
             inputs = torch.from_numpy(self.store.gather(order[chunk], shown[chunk]))
             if inputs.ndim == 4 and self.store.cut is not None:
                 inputs = inputs.to(memory_format=torch.channels_last)
-            return inputs, torch.from_numpy(self.y[order[chunk]])
+            answers = [self.y] if self.weights is None else [self.y, self.weights]
+            return inputs, *(torch.from_numpy(one[order[chunk]]) for one in answers)
 
         with ThreadPoolExecutor(1, thread_name_prefix="headstart-batches") as pool:
             waiting = pool.submit(load, chunks[0])
@@ -109,3 +120,10 @@ class ViewBatches:
                 waiting = pool.submit(load, chunk)
                 yield ready
             yield waiting.result()
+
+
+def _scaled(sample_weight: NDArray[np.floating], n: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights[rows].any():
+        raise DataError(f"sample_weight {weights.shape} for {n} pictures: give each a finite number from 0 on, not all 0")
+    return np.asarray(weights / weights[rows].mean(), dtype=np.float32)

@@ -76,8 +76,9 @@ def fine_tune(
     checkpoint: Path | None = None,
     validate: Callable[[nn.Module], float] | None = None,
     advance: Callable[[int], None] | None = None,
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    loss: Callable[..., Tensor] | None = None,
     sampler: Sampler | None = None,
+    sample_weight: NDArray[np.floating] | None = None,
     penalty: Penalty | None = None,
     change: Callable[[nn.Module, nn.Module], None] | None = None,
 ) -> FineTuned:
@@ -104,8 +105,9 @@ def fine_tune(
         Whether the statistics of batch normalization stay those of the source. A network of random weights has none.
     device, seed, checkpoint, validate, advance, loss
         See ``headstart.training.loop.train``; ``validate`` gets the part above the cut.
-    sampler : optional
-        See ``ViewBatches``; its places are those of ``rows``.
+    sampler, sample_weight : optional
+        See ``ViewBatches``; the sampler's places are those of ``rows``. Weights may be those of
+        ``headstart.transfer.instance``, where the store holds pictures of another source of data too.
     penalty : Penalty, optional
         What keeps the network near its source, see ``headstart.transfer.parameter.penalties``.
     change : callable, optional
@@ -143,6 +145,7 @@ def fine_tune(
         refresh=shown.refresh,
         seed=seed,
         sampler=sampler,
+        sample_weight=sample_weight,
     )
 
     def multipliers(step: int, total: int) -> list[float]:

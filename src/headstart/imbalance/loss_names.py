@@ -118,8 +118,9 @@ def make_loss(name: str, counts: ArrayLike, *, reduction: str = "mean", **option
         Examples of each class in what is trained on: where batches are drawn by
         :class:`headstart.imbalance.sampler.BalancedBatchSampler`, what it draws. A class without examples weighs 0,
         and has the margin and the prior of the rarest one that has some.
-    reduction : {"mean", "sum", "none"}
-        Weighted mean, weighted sum, or one number an example (:class:`headstart.imbalance.loss_spec.LossSpec`).
+    reduction : {"mean", "sum", "examples", "none"}
+        Weighted mean, weighted sum, the sum by the number of examples, or one number an example
+        (:class:`headstart.imbalance.loss_spec.LossSpec`).
     **options
         Of that loss.
 

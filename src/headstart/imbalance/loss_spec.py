@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from headstart.results import DataError
 
 Floats = NDArray[np.float64]
-REDUCTIONS = ("mean", "sum", "none")
+REDUCTIONS = ("mean", "sum", "examples", "none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,9 @@ class LossSpec:
 
     **Weights.** The weight of an example is that of its class times its own, and a weight of 2 counts like an example
     that stands twice. ``"mean"`` is the weighted mean, ``sum_i w_i l_i / sum_i w_i`` over the batch, as in PyTorch's
-    cross-entropy (and 0 where all weights are 0); ``"sum"`` is ``sum_i w_i l_i``; ``"none"`` is ``w_i l_i``.
+    cross-entropy (and 0 where all weights are 0); ``"sum"`` is ``sum_i w_i l_i``; ``"examples"`` is that by the number
+    of examples; ``"none"`` is ``w_i l_i``. In batches of one the weighted mean forgets all weights, and means of the
+    parts of a batch do not average to that of the whole: a training loop that adds gradients up takes ``"examples"``.
 
     Attributes
     ----------

@@ -20,8 +20,8 @@ class ClassificationLoss(nn.Module):
     ----------
     spec : LossSpec
         The loss.
-    reduction : {"mean", "sum", "none"}
-        Weighted mean or weighted sum over the batch, or each example's weighted loss.
+    reduction : {"mean", "sum", "examples", "none"}
+        Weighted mean or weighted sum over the batch, the sum by the number of examples, or each example's weighted loss.
 
     Attributes
     ----------
@@ -90,6 +90,8 @@ class ClassificationLoss(nn.Module):
             return values.new_zeros(len(logits)).index_add(0, rows, losses)
         if self.reduction == "sum":
             return losses.sum()
+        if self.reduction == "examples":
+            return losses.sum() / max(len(logits), 1)
         total = weights.sum()
         return losses.sum() / torch.where(total == 0, torch.ones_like(total), total)
 

@@ -86,13 +86,13 @@ class NetworkCorrection:
         return natural(known / known.sum(), self.trained_for(known))
 
     def make_loss(self, counts: ArrayLike, epochs: int, label_smoothing: float) -> ClassificationLoss | None:
-        """Return the loss as a module; ``None`` for cross-entropy."""
+        """Return the loss as a module, a mean over the batch's examples; ``None`` for cross-entropy."""
         if self.loss == CROSS_ENTROPY:
             return None
         smooth: dict[str, Any] = (
             {"label_smoothing": label_smoothing} if self.loss in ("class-balanced", "logit-adjustment") else {}
         )
-        return make_loss(self.loss, counts, **self._options(epochs), **smooth)
+        return make_loss(self.loss, counts, reduction="examples", **self._options(epochs), **smooth)
 
     def make_sampler(self, y: Codes, batch_size: int, epochs: int, seed: int) -> BalancedBatchSampler | None:
         """Return what draws the batches; ``None`` where they come as they are.

@@ -30,8 +30,11 @@ class Batches(Protocol):
         """Return the number of batches of an epoch."""
         ...
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield inputs (b, ...) and classes (b,), or class shares (b, k)."""
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, ...]]:
+        """Yield inputs (b, ...), classes (b,) or class shares (b, k), and, where examples count unequally, weights (b,).
+
+        Weights have a mean of 1 over all that is learned from.
+        """
         ...
 
 
@@ -118,7 +121,7 @@ def train(
     recipe: Recipe,
     *,
     multipliers: Multipliers | None = None,
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    loss: Callable[..., Tensor] | None = None,
     validate: Callable[[nn.Module], float] | None = None,
     device: str = "cpu",
     seed: int = 0,
@@ -144,8 +147,10 @@ def train(
     multipliers : callable, optional
         From step and number of steps to what each group's rate is multiplied with; all ones by default.
     loss : callable, optional
-        From logits and classes to a mean; by default cross-entropy with the recipe's label smoothing. One that has a
-        ``set_epoch`` is told each epoch (deferred reweighting).
+        From logits, classes and, where there are some, weights to a mean over the batch's examples; by default
+        cross-entropy with the recipe's label smoothing. One that has a ``set_epoch`` is told each epoch (deferred
+        reweighting). It divides by the number of examples and not by their weights: only then do the gradients of
+        parts of a batch, on several processes or one after the other, add up to that of the whole.
     validate : callable, optional
         Scores the network, higher is better, after each epoch; the best epoch's weights are kept.
     device : str
@@ -171,7 +176,7 @@ def train(
     if not len(batches):
         raise HeadstartError("there is nothing to learn from: no batch")
     if loss is None:
-        loss = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+        loss = _cross_entropy(recipe.label_smoothing)
     fabric = _fabric(device, recipe.precision)
     network.to(fabric.device)
     fused = recipe.precision != "16-mixed"  # a gradient scaler does not go with clipping where the step is fused
@@ -193,15 +198,15 @@ def train(
             if (begin := getattr(loss, "set_epoch", None)) is not None:
                 begin(epoch)
             summed, seen = torch.zeros(2, device=fabric.device)
-            for number, (inputs, classes) in enumerate(batches.epoch(epoch)):
+            for number, batch in enumerate(batches.epoch(epoch)):
                 step = epoch * steps + number // recipe.accumulate
                 full = (number + 1) % recipe.accumulate == 0 or number + 1 == len(batches)
                 share = min(recipe.accumulate, len(batches) - number // recipe.accumulate * recipe.accumulate)
-                inputs, classes = fabric.to_device((inputs, classes))
+                inputs, *answers = fabric.to_device(batch)
                 part = _part(ours, len(inputs), fabric.device)
                 if len(inputs):
                     with fabric.no_backward_sync(model, enabled=not full):
-                        found = loss(model(inputs), classes)
+                        found = loss(model(inputs), *answers)
                         if penalty is not None:
                             found = found + penalty()
                         fabric.backward(found * part / share)
@@ -237,6 +242,17 @@ def train(
         checkpoint.unlink(missing_ok=True)
     best = state.best if state.scores else len(state.losses) - 1
     return Trained(tuple(state.losses), tuple(state.scores), best)
+
+
+def _cross_entropy(label_smoothing: float) -> Callable[..., Tensor]:
+    from torch.nn.functional import cross_entropy
+
+    def loss(logits: Tensor, classes: Tensor, weights: Tensor | None = None) -> Tensor:
+        if weights is None:
+            return cross_entropy(logits, classes, label_smoothing=label_smoothing)
+        return (weights * cross_entropy(logits, classes, label_smoothing=label_smoothing, reduction="none")).mean()
+
+    return loss
 
 
 def _part(ours: Team, n: int, device: Any) -> float:
