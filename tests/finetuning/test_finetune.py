@@ -14,10 +14,10 @@ from headstart.features.preprocess import prepare
 from headstart.finetuning.batches import ViewBatches
 from headstart.finetuning.finetune import Views, as_source, fine_tune, predict
 from headstart.finetuning.pace import Pace, schedule
-from headstart.finetuning.rates import one_cycle
 from headstart.results import DataError
 from headstart.sources import get
 from headstart.training.loop import Recipe
+from headstart.training.schedules import one_cycle
 
 N, K = 24, 3
 Y = np.arange(N) % K

@@ -14,10 +14,10 @@ from headstart.detection.find import find_boxes
 from headstart.detection.schedule import BATCH
 from headstart.finetuning.freezing import HEAD, freeze, layout
 from headstart.finetuning.groups import check_groups, parameter_groups
-from headstart.finetuning.rates import one_cycle
 from headstart.results import DataError
 from headstart.training.frozen import freeze_statistics
 from headstart.training.loop import Recipe, Trained, train
+from headstart.training.schedules import one_cycle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,7 +5,8 @@ from headstart.finetuning.finder import RateFinding, find_rate
 from headstart.finetuning.freezing import Layout, freeze, frozen_stages, gradual, is_frozen, layout, unfreeze
 from headstart.finetuning.groups import check_groups, parameter_groups
 from headstart.finetuning.probe import LayerProbe, probe
-from headstart.finetuning.rates import constant, one_cycle, rate_factors, scheduler, stage_rates, warmup_cosine
+from headstart.finetuning.rates import rate_factors, scheduler, stage_rates
+from headstart.training.schedules import constant, one_cycle, warmup_cosine
 
 __all__ = [
     "Drift",

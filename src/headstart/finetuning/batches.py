@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -110,7 +110,7 @@ class ViewBatches:
             inputs = torch.from_numpy(self.store.gather(order[chunk], shown[chunk]))
             if inputs.ndim == 4 and self.store.cut is not None:
                 inputs = inputs.to(memory_format=torch.channels_last)
-            answers = [self.y] if self.weights is None else [self.y, self.weights]
+            answers: list[NDArray[Any]] = [self.y] if self.weights is None else [self.y, self.weights]
             return inputs, *(torch.from_numpy(one[order[chunk]]) for one in answers)
 
         with ThreadPoolExecutor(1, thread_name_prefix="headstart-batches") as pool:
@@ -125,5 +125,5 @@ class ViewBatches:
 def _scaled(sample_weight: NDArray[np.floating], n: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     weights = np.asarray(sample_weight, dtype=np.float64)
     if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights[rows].any():
-        raise DataError(f"sample_weight {weights.shape} for {n} pictures: give each a finite number from 0 on, not all 0")
+        raise DataError(f"sample_weight {weights.shape} for {n} pictures: give each a finite number from 0 on")
     return np.asarray(weights / weights[rows].mean(), dtype=np.float32)

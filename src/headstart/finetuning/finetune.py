@@ -11,9 +11,9 @@ import numpy as np
 from headstart.finetuning.batches import Sampler, ViewBatches
 from headstart.finetuning.freezing import freeze
 from headstart.finetuning.groups import parameter_groups
-from headstart.finetuning.rates import one_cycle
 from headstart.training.frozen import freeze_statistics
 from headstart.training.loop import Penalty, Recipe, Trained, train
+from headstart.training.schedules import one_cycle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ class ClassificationLoss(nn.Module):
     spec : LossSpec
         The loss.
     reduction : {"mean", "sum", "examples", "none"}
-        Weighted mean or weighted sum over the batch, the sum by the number of examples, or each example's weighted loss.
+        Weighted mean or sum over the batch, the sum by the number of examples, or each example's weighted loss.
 
     Attributes
     ----------

@@ -66,8 +66,8 @@ class Case:
 
 def as_labels(ys: Any, yt: Any, ns: int, nt: int) -> tuple[Labels, Labels | None]:
     """Return labels as text, None where the target has none."""
+    from headstart.data.labels import labelled
     from headstart.data.readers.values import labels_of
-    from headstart.transfer.adapter import labelled
 
     if ys is None:
         raise DataError("the source has no labels: give ys, one class a row")

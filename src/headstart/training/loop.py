@@ -31,7 +31,7 @@ class Batches(Protocol):
         ...
 
     def epoch(self, number: int) -> Iterator[tuple[Tensor, ...]]:
-        """Yield inputs (b, ...), classes (b,) or class shares (b, k), and, where examples count unequally, weights (b,).
+        """Yield inputs (b, ...), classes (b,) or class shares (b, k), and weights (b,) where examples have some.
 
         Weights have a mean of 1 over all that is learned from.
         """

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils.multiclass import check_classification_targets
 
+from headstart.data.labels import labelled
 from headstart.results import DataError, HeadstartWarning
-from headstart.transfer.adapter import Floats, labelled
+from headstart.transfer.adapter import Floats
 from headstart.transfer.deep.validation import Validator, validator
 from headstart.transfer.domain import Domain
 from headstart.transfer.feature.base import FeatureAdapter, pooled

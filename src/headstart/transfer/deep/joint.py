@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from headstart.finetuning.rates import one_cycle
 from headstart.results import DataError
 from headstart.training.loop import Recipe, Trained, train
+from headstart.training.schedules import one_cycle
 from headstart.transfer.deep.alignments import Alignment
 
 

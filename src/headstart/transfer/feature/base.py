@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import TransformerMixin, is_classifier
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from headstart.data.labels import labelled
 from headstart.results import DataError
-from headstart.transfer.adapter import Adapter, Floats, Kind, labelled
+from headstart.transfer.adapter import Adapter, Floats, Kind
 
 
 class FeatureAdapter(TransformerMixin, Adapter):  # type: ignore[misc]

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
+from headstart.data.labels import labelled
 from headstart.results import DataError
-from headstart.transfer.adapter import Difference, Floats, labelled
+from headstart.transfer.adapter import Difference, Floats
 from headstart.transfer.domain import Domain
 from headstart.transfer.feature.base import FeatureAdapter
 from headstart.transfer.feature.coral import covariance

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 
+from headstart.data.labels import labelled
 from headstart.results import DataError, HeadstartWarning
-from headstart.transfer.adapter import Floats, labelled
+from headstart.transfer.adapter import Floats
 from headstart.transfer.domain import Domain
 from headstart.transfer.feature.base import FeatureAdapter, varies
 from headstart.transfer.feature.sinkhorn import Plan, exact_plan, grouped_sinkhorn, sinkhorn

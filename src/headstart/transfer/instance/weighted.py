@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.data.labels import labelled
 from headstart.results import DataError
-from headstart.transfer.adapter import labelled
 from headstart.transfer.instance._rows import Floats
 from headstart.transfer.instance.size import effective_sample_size
 

@@ -11,8 +11,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from headstart.data.labels import labelled
 from headstart.results import DataError
-from headstart.transfer.adapter import Adapter, Difference, Floats, Kind, labelled
+from headstart.transfer.adapter import Adapter, Difference, Floats, Kind
 from headstart.transfer.domain import Domain
 from headstart.transfer.parameter.fisher import logistic_fisher
 from headstart.transfer.parameter.logistic import PriorLogistic

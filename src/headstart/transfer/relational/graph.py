@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.data.labels import labelled
 from headstart.results import DataError
-from headstart.transfer.adapter import labelled
 
 if TYPE_CHECKING:
     import networkx  # type: ignore[import-untyped]
