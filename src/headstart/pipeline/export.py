@@ -12,14 +12,12 @@ import numpy as np
 from headstart.features.graph import INPUT, LAST, OPSET, graph_file
 from headstart.results import DataError
 from headstart.results.files import write_bytes
-from headstart.training.isotonic import KNOTS, VALUES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.pipeline.model import Model
 
-PROBABILITIES = "probabilities"
 FEATURES = "features"
 PREFIX = "headstart."
 HEAD = PREFIX + "head."
@@ -98,13 +96,15 @@ def write_onnx(path: Path, model: Model, metadata: Mapping[str, str]) -> None:
     import onnx
     from onnx import TensorProto, helper
 
-    arrays = head_arrays(model)
+    from headstart.pipeline.export_head import append_head
+    from headstart.pipeline.export_nodes import Nodes
+
     if model.parts:
         graph, feeds = _taps(model)
     else:
         value = helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["n", model.head.n_features_in_])
         graph, feeds = helper.make_graph([], "headstart", [value], []), FEATURES
-    name = _append_head(graph, feeds, arrays, model)
+    name = append_head(Nodes(graph), feeds, head_arrays(model), model.kind)
     graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", model.n_outputs]))
     whole = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     whole.producer_name = "headstart"
@@ -149,70 +149,6 @@ def _taps(model: Model) -> tuple[Any, str]:
         return graph, feeds[0]
     graph.node.append(helper.make_node("Concat", feeds, [HEAD + FEATURES], axis=1, name="side by side"))
     return graph, HEAD + FEATURES
-
-
-def _append_head(graph: Any, feeds: str, arrays: Arrays, model: Model) -> str:
-    """Append the nodes of the head: linear, on kernel values or ranks if it has any; softmax; calibration.
-
-    Heads that are no choice among classes end as ``export_links`` says. Returns the name of the output.
-    """
-    from onnx import helper, numpy_helper
-
-    from headstart.pipeline.export_links import LINKS
-
-    def inner(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        # Names of our own, for the network may use any other.
-        graph.node.append(helper.make_node(operator, inputs, [HEAD + output], name=HEAD + output, **attributes))
-        return HEAD + output
-
-    knots, values = arrays.get(KNOTS), arrays.get(VALUES)
-    arrays = {name: array for name, array in arrays.items() if name not in (KNOTS, VALUES)}
-    held = {name: HEAD + name for name in (*arrays, "lengths")}
-    link = LINKS.get(model.kind)
-    if "landmarks" in arrays:
-        arrays = {**arrays, "lengths": np.square(arrays["landmarks"].astype(np.float64)).sum(axis=1, dtype=np.float32)}
-        scaled = inner("Mul", [inner("Sub", [feeds, held["centre"]], "centred"), held["scale"]], "scaled")
-        # |x - l|² = |x|² - 2 x·l + |l|², and no less than 0
-        length = inner("ReduceSumSquare", [scaled], "length", axes=[1], keepdims=1)
-        cross = inner("Gemm", [scaled, held["landmarks"], held["lengths"]], "cross", transB=1, alpha=-2.0)
-        distance = inner("Relu", [inner("Add", [cross, length], "square")], "distance")
-        feeds = inner("Exp", [inner("Neg", [distance], "exponent")], "kernel")
-    if "starts" in arrays:
-        axis, low, high = (HEAD + name for name in ("axis", "low", "high"))
-        numbers = {axis: np.array([2]), low: np.array(0, np.float32), high: np.array(1, np.float32)}
-        graph.initializer.extend(numpy_helper.from_array(number, name) for name, number in numbers.items())
-        apart = inner("Sub", [inner("Unsqueeze", [feeds, axis], "values"), held["starts"]], "apart")
-        inside = inner("Clip", [inner("Mul", [apart, held["slopes"]], "along"), low, high], "inside")
-        feeds = inner("ReduceSum", [inner("Mul", [inside, held["rises"]], "risen"), axis], "ranks", keepdims=0)
-    logits = inner("Gemm", [feeds, held["weight"], held["bias"]], "logits", transB=1)
-    graph.initializer.extend(numpy_helper.from_array(array, held[name]) for name, array in arrays.items())
-    if link is not None:
-        return link(graph, inner, logits, arrays)
-    if knots is None or values is None:
-        graph.node.append(helper.make_node("Softmax", [logits], [PROBABILITIES], axis=1, name=PROBABILITIES))
-        return PROBABILITIES
-    # Each piece of a line rises from 0 to its height between two knots; the line is the sum, which no rounding tears.
-    width = np.diff(knots, axis=1)
-    pieces = {
-        "last axis": np.array([2]),
-        "from": knots[:, :-1],
-        "slope": np.divide(1, width, out=np.zeros_like(width), where=width > 0),
-        "height": np.diff(values, axis=1),
-        "lowest": values[:, 0],
-        "zero": np.float32(0),
-        "one": np.float32(1),
-        "second axis": np.array([1]),
-    }
-    graph.initializer.extend(numpy_helper.from_array(np.asarray(array), HEAD + name) for name, array in pieces.items())
-    said = inner("Unsqueeze", [inner("Softmax", [logits], "uncalibrated", axis=1), HEAD + "last axis"], "column")
-    along = inner("Mul", [inner("Sub", [said, HEAD + "from"], "past"), HEAD + "slope"], "along")
-    risen = inner("Mul", [inner("Clip", [along, HEAD + "zero", HEAD + "one"], "part"), HEAD + "height"], "risen")
-    lines = inner(
-        "Add", [inner("ReduceSum", [risen, HEAD + "last axis"], "rise", keepdims=0), HEAD + "lowest"], "lines"
-    )
-    whole = inner("ReduceSum", [lines, HEAD + "second axis"], "whole", keepdims=1)
-    graph.node.append(helper.make_node("Div", [lines, whole], [PROBABILITIES], name=PROBABILITIES))
-    return PROBABILITIES
 
 
 def metadata(classes: Sequence[str], model: Model, feature_names: Sequence[str] = ()) -> dict[str, str]:
