@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from headstart.results import DataError
 from headstart.training.head import Head
@@ -129,11 +130,12 @@ class PriorLogistic(Head):
         problem = self._problem(features, codes, weight)
         alpha: float = ALPHAS[0] if isinstance(self.alpha, str) else self.alpha
         self.losses_ = np.empty(0)
-        if isinstance(self.alpha, str) and len(codes) > 1:
-            self.losses_ = self._out_of_fold(problem)
-            alpha = ALPHAS[int(self.losses_.argmin())]
-        self.alpha_ = float(alpha)
-        moved, self.n_iter_ = problem.solve(self.alpha_, self.tol, self.max_iter)
+        with threadpool_limits(1, user_api="blas"):  # products this narrow lose more than they gain by threads
+            if isinstance(self.alpha, str) and len(codes) > 1:
+                self.losses_ = self._out_of_fold(problem)
+                alpha = ALPHAS[int(self.losses_.argmin())]
+            self.alpha_ = float(alpha)
+            moved, self.n_iter_ = problem.solve(self.alpha_, self.tol, self.max_iter)
         self.coef_, self.intercept_ = problem.original(moved)
         return self
 
@@ -167,10 +169,13 @@ class PriorLogistic(Head):
         loose = np.zeros(rows)
         if self.intercept_prior is not None:
             loose = positive(self.intercept_precision, (rows,), "intercept_precision")
-        seen = [narrowed(X / one) for one in scale]
-        bases = [basis for _, basis in seen if basis is not None]
+        Z, reach, bases = X[None], 1 / scale, []
+        if len(X) < d:
+            seen = [narrowed(X / one) for one in scale]
+            Z, reach = np.stack([one for one, _ in seen]), np.ones((1, 1))
+            bases = [basis for _, basis in seen if basis is not None]
         return _Problem(
-            Z=np.stack([one for one, _ in seen]), bases=bases, scale=scale,
+            Z=Z, bases=bases, reach=reach, scale=scale,
             offset=X @ coef.T + intercept, coef=coef, intercept=intercept, loose=loose,
             onehot=np.eye(k)[codes][:, k - rows :], codes=codes, weight=weight,
         )  # fmt: skip
@@ -202,12 +207,14 @@ class PriorLogistic(Head):
 class _Problem:
     """The loss in the scale of the prior: what is learned is how far each weight goes from it.
 
-    With r rows of weights: ``Z`` (1 or r, n, m) are the examples as each row of weights sees them, ``offset`` (n, r)
-    what the prior says, ``loose`` (r,) the precision of the intercepts, 0 where they are free.
+    With r rows of weights: ``Z`` (1 or r, n, m) are the examples as each row of weights sees them, ``reach`` (1 or r,
+    m) a unit of the prior's scale there, ``offset`` (n, r) what the prior says, ``loose`` (r,) the precision of the
+    intercepts, 0 where they are free.
     """
 
     Z: Floats
     bases: Sequence[Floats]
+    reach: Floats
     scale: Floats
     offset: Floats
     coef: Floats
@@ -224,7 +231,7 @@ class _Problem:
         )  # fmt: skip
 
     def scores(self, moved: Floats) -> Floats:
-        v, u = moved[:, :-1], moved[:, -1]
+        v, u = moved[:, :-1] * self.reach, moved[:, -1]
         seen = self.Z[0] @ v.T if len(self.Z) == 1 else (self.Z @ v[:, :, None])[:, :, 0].T
         return np.asarray(self.offset + seen + u)
 
@@ -257,7 +264,7 @@ class _Problem:
                 slope = by_score.T @ self.Z[0]
             else:
                 slope = (by_score.T[:, None, :] @ self.Z)[:, 0]
-            slope = np.column_stack([slope, by_score.sum(axis=0)]) + strength * moved
+            slope = np.column_stack([slope * self.reach, by_score.sum(axis=0)]) + strength * moved
             return (value + 0.5 * float((strength * moved**2).sum())) / size, slope.ravel() / size
 
         begin = np.zeros(shape) if start is None else start
