@@ -26,6 +26,7 @@ from headstart.features.activations import choose_engine, compute
 from headstart.features.cut import CutActivations
 from headstart.features.graph import LAST
 from headstart.finetuning.finetune import fine_tune, predict
+from headstart.finetuning.top import Top, with_head
 from headstart.metrics import scores
 from headstart.metrics.paired import paired_gain
 from headstart.normalization.convert import convert
@@ -80,7 +81,9 @@ def main() -> None:
         return changed
 
     recipe = Recipe(epochs=given.epochs)
-    ways = {"batch": None, "group by function": change("function"), "group by weights": change("weights")}
+    network = with_head(source.network(), arrays["weight"], arrays["bias"])
+    change("weights")(network, Top(network, None, source.preprocessing))
+    ways = {"batch": None, "group by function": change("function")}
     for name, put in ways.items():
         tuned = fine_tune(
             store, y, np.arange(len(y)), (arrays["weight"], arrays["bias"]), recipe, views=VIEWS, change=put
