@@ -322,7 +322,8 @@ def plot(kept: dict[str, Any]) -> Any:
                 Scatter(x=SIZES, y=ends, name=kind, mode="lines+markers", line=line, legendgroup=kind,
                         showlegend=column == 1), 1, column,
             )  # fmt: skip
-    styled(figure, height=420)
+    styled(figure, height=420).update_layout(legend={"y": -0.24, "yanchor": "top"})
+    figure.update_annotations(yanchor="top").update_yaxes(domain=[0, 0.92])  # titles inside, where no margin is
     figure.update_xaxes(type="log", tickvals=SIZES, title="batch size")
     figure.update_yaxes(title="macro-F1", col=1)
     return figure
