@@ -133,10 +133,14 @@ def test_the_switch_lets_unreadable_pictures_pass(tmp_path):
 
 def test_ctrl_c_says_that_the_same_command_goes_on(tmp_path):
     """At several instants: while a library is imported or exports a network, too."""
-    command = [sys.executable, "-m", "headstart", "fit", str(_pictures(tmp_path / "d", {"a": 250, "b": 250}))]
+    command = [sys.executable, "-m", "headstart", "fit", str(_pictures(tmp_path / "d", {"a": 40, "b": 40}))]
     for wait in (0.0, 0.7, 1.4, 2.1):
         run = tmp_path / f"run {wait}"
-        process = subprocess.Popen([*command, "--out", str(run)], stderr=subprocess.PIPE, text=True)
+        # A shell's background job inherits that SIGINT is ignored, and so would the tests that it runs.
+        process = subprocess.Popen(
+            [*command, "--out", str(run)], stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
         while process.poll() is None and not (run / "plan.json").exists():
             time.sleep(0.05)
         time.sleep(wait)
