@@ -35,25 +35,25 @@ from headstart.sources import get
 from headstart.training import LogisticHead, choose
 from headstart.training.loop import Recipe
 from headstart.transfer.instance import (
-    effective_sample_size,
     kliep_weights,
     kmm_weights,
     neighbour_weights,
     ulsif_weights,
 )
+from headstart.transfer.instance.weighted import with_labelled
 
 CUT, COMPONENTS, SHARE, LABELS, RECIPE = "blocks.6", 64, 0.8, 10, Recipe(epochs=6)
 WEIGHTS = {"KMM": kmm_weights, "KLIEP": kliep_weights, "uLSIF": ulsif_weights, "neighbours": neighbour_weights}
 POOLED, ALONE = "pooled", "target-only"
 
 
-def weighted(name: str, Z: Any, source: Any, known: Any, development: Any) -> Any:
-    """Return the weights (n,) of all cells; the source weighs its effective sample size, a labelled target cell 1."""
+def weighted(name: str, Z: Any, y: Any, source: Any, known: Any, development: Any) -> Any:
+    """Return the weights (n,) of all cells, those of source and labelled target cells joined as the adapters do."""
     weights = np.zeros(len(Z))
     weights[known] = 1.0
     if name != ALONE:
         found = np.ones(len(source)) if name == POOLED else WEIGHTS[name](Z[source], Z[development])
-        weights[source] = found * effective_sample_size(found) / found.sum()
+        weights[np.r_[source, known]] = with_labelled(Z[source], y[source], found, Z[known], y[known])[2]
     return weights
 
 
@@ -70,13 +70,12 @@ def direction(source_kind: str, target_kind: str, seeds: list[int]) -> str:
     every, y = np.flatnonzero(kind == source_kind), target.y
     Z = PCA(COMPONENTS, random_state=0).fit(X[np.r_[every, development]]).transform(X)
     right: dict[str, list[Any]] = {}
-    sizes: dict[str, list[float]] = {}
     for seed in seeds:
         rng = np.random.default_rng(seed)
         source = np.sort(rng.permutation(every)[: int(SHARE * len(every))])
         known = np.concatenate([rng.permutation(development[y[development] == one])[:LABELS] for one in np.unique(y)])
         for name in (ALONE, POOLED, *WEIGHTS):
-            weights = weighted(name, Z, source, known, development)
+            weights = weighted(name, Z, y, source, known, development)
             rows = np.flatnonzero(weights)
             folds = stratified_group_folds(y[rows], rows, n_folds=5, random_state=seed)
             C = choose(X[rows], y[rows], folds, n_classes=2).C
@@ -89,7 +88,6 @@ def direction(source_kind: str, target_kind: str, seeds: list[int]) -> str:
                 store, y, rows, (arrays["weight"], arrays["bias"]), recipe, seed=seed, sample_weight=weights
             )  # fmt: skip
             right.setdefault(name, []).append(predict(tuned.network, store, held).argmax(axis=1) == y[held])
-            sizes.setdefault(name, []).append(effective_sample_size(weights[rows]) / len(rows))
             print(source_kind, target_kind, seed, name, f"{np.mean(right[name][-1]):.3f}", flush=True)
     truth = y[held]
     weight = 1 / np.bincount(truth)[truth]

@@ -80,6 +80,16 @@ def _pictures(folder, classes):
     return folder
 
 
+def test_a_fit_of_a_table_says_to_predict_a_table(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(40.0), "label": ["low", "high"] * 20})
+    table = _table(tmp_path / "t.csv", frame)
+    said = headstart("fit", table, "--out", tmp_path / "run").stdout
+    hint = next(line for line in said.splitlines() if line.startswith("predict "))
+    words = hint.replace("TABLE", str(table)).replace("predictions.csv", str(tmp_path / "p.csv")).split()
+    assert words[:2] == ["predict", "headstart"] and headstart(*words[2:]).returncode == 0
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 40
+
+
 def _broken(folder):
     _pictures(folder, {"a": 9, "b": 9})
     for k in range(3):

@@ -140,5 +140,6 @@ def fit(
         screen = console()
         screen.print()
         screen.print(Text(run.headline(), style="bold"))
-        screen.print(Text(f"predict headstart predict {run.folder} PICTURES... --out predictions.csv"), soft_wrap=True)
+        what = "PICTURES..." if run.info["source"] else "TABLE"
+        screen.print(Text(f"predict headstart predict {run.folder} {what} --out predictions.csv"), soft_wrap=True)
         screen.print(Text(f"report  {run.report}"), soft_wrap=True)

@@ -125,5 +125,8 @@ class ViewBatches:
 def _scaled(sample_weight: NDArray[np.floating], n: int, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     weights = np.asarray(sample_weight, dtype=np.float64)
     if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights[rows].any():
-        raise DataError(f"sample_weight {weights.shape} for {n} pictures: give each a finite number from 0 on")
+        raise DataError(
+            f"sample_weight {weights.shape} for {n} pictures: give each a finite number from 0 on, and one that is "
+            "learned from more than 0"
+        )
     return np.asarray(weights / weights[rows].mean(), dtype=np.float32)
