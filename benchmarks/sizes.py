@@ -38,18 +38,20 @@ SIDE = 64
 HELD = 5000
 FREEZE, ALL = "logistic on the last tap", "fine-tuned, all of it"
 SVM, SCRATCH = "RBF SVM on low-level taps", "the same network from scratch"
+BY_HAND = "logistic on handmade features"
 DRAWN = (
-    FREEZE, "logistic on 3 sources", "fine-tuned from blocks.4 on", ALL, SVM, SCRATCH, "logistic on handmade features",
+    FREEZE, "logistic on 3 sources", "fine-tuned from blocks.4 on", ALL, SVM, SCRATCH, "RBF SVM on handmade features",
 )  # fmt: skip
 SAID = {"freeze": FREEZE, "fine-tune": ALL, "low-level": SVM, "scratch": SCRATCH}
-Scores = dict[int, dict[str, list[float]]]
+Scores = dict[str, dict[int, list[float]]]
+loaded = functools.cache(fashion)
 
 
-def small(name: str) -> Source:
+def small(name: str, *, pretrained: bool = True) -> Source:
     """Return a packaged source at the size of this study."""
     from headstart.sources import get
 
-    source = get(name)
+    source = get(name, pretrained=pretrained)
     return dataclasses.replace(
         source, preprocessing=dataclasses.replace(source.preprocessing, size=(SIDE, SIDE), fit="squash")
     )
@@ -57,7 +59,7 @@ def small(name: str) -> Source:
 
 def drawn(n: int, draw: int) -> tuple[PictureSet, np.ndarray, PictureSet, np.ndarray]:
     """Return ``n`` training pictures and the test pictures, each with their classes."""
-    target, test = fashion(60_000), fashion(HELD, "t10k")
+    target, test = loaded(60_000), loaded(HELD, "t10k")
     order = np.random.default_rng(draw).permutation(len(target))[:n]
     assert target.pictures is not None and test.pictures is not None
     return target.pictures.subset(order), target.y[order], test.pictures, test.y
@@ -110,7 +112,6 @@ def trained(
     from headstart.metrics import scores
     from headstart.pipeline.arms import cuts_of
     from headstart.pipeline.dear import VIEWS
-    from headstart.sources import Source
     from headstart.training.loop import Recipe
 
     n = len(given[1])
@@ -126,7 +127,7 @@ def trained(
     for cut in cuts_of(source):
         name = f"fine-tuned from {cut} on" if cut else ALL
         yield name, functools.partial(judged, source, cut, (arrays["weight"], arrays["bias"]), tuned)
-    blank = Source("blank", dataclasses.replace(source.card, trained_on="nothing"), source.preprocessing, seed=0)
+    blank = small(source.name, pretrained=False)
     zeros = np.zeros_like(arrays["weight"]), np.zeros_like(arrays["bias"])
     long = Recipe(epochs=int(np.clip(100_000 / n, 10, 60)), rate=2e-3, head_rate=2e-3, layer_decay=1.0)
     yield SCRATCH, functools.partial(judged, blank, "", zeros, long)
@@ -135,12 +136,20 @@ def trained(
 def rule(n: int) -> str:
     """Return the arm that the 2x2 rule names at this size."""
     from headstart.finetuning.rule import place
-    from headstart.finetuning.similarity import ENOUGH, source_similarity
+    from headstart.finetuning.similarity import ENOUGH
+
+    return SAID[place(n, 10, similarity(min(n, ENOUGH))).ways[0]]
+
+
+@functools.cache
+def similarity(n: int) -> float | None:
+    """Return how similar the first ``n`` pictures are to the source."""
+    from headstart.finetuning.similarity import source_similarity
     from headstart.sources import get
 
-    pictures = fashion(min(n, ENOUGH)).pictures
+    pictures = loaded(n).pictures
     assert pictures is not None
-    return SAID[place(n, 10, source_similarity(pictures, get("lite0")).overall).ways[0]]
+    return source_similarity(pictures, get("lite0")).overall
 
 
 def collected(kept: dict[str, dict[str, float]]) -> Scores:
@@ -192,13 +201,17 @@ def plot(found: Scores) -> Any:
 
 
 def table(found: Scores) -> str:
-    """Return one row an arm and one column a size, the best of each size in bold, and what the rule says."""
+    """Return one row an arm and one column a size, the best of each size in bold, and what the rule says.
+
+    Where a single arm was measured, none is the best.
+    """
     sizes = sorted({n for mine in found.values() for n in mine})
     means = {arm: {n: f"{np.mean(values):.3f}" for n, values in mine.items()} for arm, mine in found.items()}
-    best = {n: max(mine[n] for mine in means.values() if n in mine) for n in sizes}
+    measured = {n: [mine[n] for mine in means.values() if n in mine] for n in sizes}
+    best = {n: max(values) for n, values in measured.items() if len(values) > 1}
     lines = ["| arm | " + " | ".join(f"{n:,}" for n in sizes) + " |", "|---" * (1 + len(sizes)) + "|"]
     for arm, mine in means.items():
-        cells = [f"**{mine[n]}**" if mine.get(n) == best[n] else mine.get(n, "") for n in sizes]
+        cells = [f"**{mine[n]}**" if n in best and mine.get(n) == best[n] else mine.get(n, "") for n in sizes]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     lines.append("| *the rule says* | " + " | ".join(rule(n) for n in sizes) + " |")
     return "\n".join(lines)
@@ -216,6 +229,8 @@ def main() -> None:
     kept: dict[str, dict[str, float]] = json.loads(options.keep.read_text()) if options.keep.exists() else {}
     for n, draw in [(size, draw) for size in options.sizes for draw in range(DRAWS if size <= FEW else 1)]:
         row = kept.setdefault(f"{n} {draw}", {})
+        if (SCRATCH if n <= DEAR else BY_HAND) in row:  # the last arm
+            continue
         for name, score in arms(n, draw):
             if name not in row:
                 row[name] = score()

@@ -4,7 +4,7 @@ Lite0's network, once with random weights and once with its own weights shuffled
 what was learned is gone. At most 1,000 pictures of each target's development part; what is kept in a file is not
 measured again.
 
-    python benchmarks/worthless.py SHARED [--strategy auto --budget 2] [--targets ELPV] [--write BENCHMARKS.md]
+    python benchmarks/worthless.py SHARED [--strategy auto] [--targets ELPV] [--write BENCHMARKS.md]
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def worthless(kind: str, seed: int) -> Source:
     return from_module(network, lite0.preprocessing, name="shuffled", card=lite0.card)
 
 
-def verdict(target: Target, kind: str, seed: int, strategy: str, budget: float | None) -> dict[str, Any]:
+def verdict(target: Target, kind: str, seed: int, strategy: str) -> dict[str, Any]:
     """Return what the verdict of a fit says, and what is handed back."""
     import headstart
 
     with tempfile.TemporaryDirectory() as scratch:
         run = headstart.fit(
-            target, out=Path(scratch) / "run", source=worthless(kind, seed), strategy=strategy, budget=budget, seed=seed
+            target, out=Path(scratch) / "run", source=worthless(kind, seed), strategy=strategy, seed=seed
         )
     said = run.info["decisions"]["Did transfer help?"]
     gain = said["gain"]
@@ -94,7 +94,6 @@ def main() -> None:
     parser.add_argument("--targets", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--strategy", choices=("frozen", "auto"), default="frozen")
-    parser.add_argument("--budget", type=float)
     parser.add_argument("--keep", type=Path, default=Path(__file__).parent / "worthless.json")
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
@@ -106,7 +105,7 @@ def main() -> None:
         for kind, seed in ((kind, seed) for kind in KINDS for seed in options.seeds):
             key = f"{name}; {kind}; {seed}; {options.strategy}"
             if key not in kept:
-                kept[key] = verdict(target, kind, seed, options.strategy, options.budget)
+                kept[key] = verdict(target, kind, seed, options.strategy)
                 print(key, told(kept[key]), kept[key]["taken"], flush=True)
                 options.keep.write_text(json.dumps(kept, indent=1) + "\n")
     publish(table(kept), options.write, "worthless")
