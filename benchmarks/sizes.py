@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 SIZES = (100, 300, 1000, 3000, 10_000, 60_000)
 FEW, DRAWS = 300, 3  # up to so many pictures they are drawn so many times
-DEAR = 10_000  # beyond, only heads on the last tap and by hand
+DEAR = 10_000  # beyond, only linear heads
 SIDE = 64
 HELD = 5000
 FREEZE, ALL = "logistic on the last tap", "fine-tuned, all of it"
 SVM, SCRATCH = "RBF SVM on low-level taps", "the same network from scratch"
-BY_HAND = "logistic on handmade features"
+COLOUR = "logistic on colour and texture"
 DRAWN = (
     FREEZE, "logistic on 3 sources", "fine-tuned from blocks.4 on", ALL, SVM, SCRATCH, "RBF SVM on handmade features",
 )  # fmt: skip
@@ -77,11 +77,14 @@ def arms(n: int, draw: int) -> Iterator[tuple[str, Callable[[], float]]]:
     folds = stratified_group_folds(y, np.arange(n), n_folds=5, random_state=0)
     bench = Bench(y, np.arange(n), folds, 10, 0)
     dear = n <= DEAR
-    sources = {name: small(name) for name in (("lite0", "lite1", "lite2") if dear else ("lite0",))}
+    sources = {name: small(name) for name in ("lite0", "lite1", "lite2")}
     lite0 = sources["lite0"]
     choice = choose_engine(pictures, lite0)
     X, Z = (
-        {name: compute(some, source, choice=choice).arrays for name, source in sources.items()}
+        {
+            name: compute(some, source, taps=None if source is lite0 else [LAST], choice=choice).arrays
+            for name, source in sources.items()
+        }
         for some in (pictures, test)
     )
     by_hand = handmade_features(test)
@@ -91,10 +94,11 @@ def arms(n: int, draw: int) -> Iterator[tuple[str, Callable[[], float]]]:
         seen = by_hand if model.handmade else model.concatenate([Z[one.name] for one, _ in model.parts])
         return float(scores(held, model.predict_proba(seen))["macro_f1"])
 
-    ways = frozen(X, sources, bench, main=lite0.name, best_tap=LAST, most=None if dear else 1)
+    ways = frozen(X, sources, bench, main=lite0.name, best_tap=LAST)
     own = handmade(handmade_features(pictures), bench)
     penalty = 1.0
-    for made in itertools.chain(ways, own if dear else itertools.islice(own, 1)):
+    linear = (None, None) if dear else (3, 2)  # those come first
+    for made in itertools.chain(*map(itertools.islice, (ways, own), linear)):
         if made.name == FREEZE:
             penalty = made.C
         yield made.name, functools.partial(judged, made)
@@ -229,7 +233,7 @@ def main() -> None:
     kept: dict[str, dict[str, float]] = json.loads(options.keep.read_text()) if options.keep.exists() else {}
     for n, draw in [(size, draw) for size in options.sizes for draw in range(DRAWS if size <= FEW else 1)]:
         row = kept.setdefault(f"{n} {draw}", {})
-        if (SCRATCH if n <= DEAR else BY_HAND) in row:  # the last arm
+        if (SCRATCH if n <= DEAR else COLOUR) in row:  # the last arm
             continue
         for name, score in arms(n, draw):
             if name not in row:

@@ -43,7 +43,7 @@ class Candidate:
     detail : str
         Its settings, for the report.
     again : callable or None
-        Returns the probabilities for other folds, the settings being chosen anew; ``None`` where that costs a training.
+        Returns the probabilities for other folds at the settings that were chosen; ``None`` where that is a training.
     C : float
         Inverse penalty of the head.
     linear : bool
@@ -86,15 +86,15 @@ def logistic(name: str, X: NDArray[Any], bench: Bench, parts: Sequence[Part], *,
     from headstart.pipeline.model import Model
     from headstart.training import LogisticHead, choose
 
-    def out_of_fold(folds: Folds) -> Choice:
-        return choose(X, bench.y, folds, n_classes=bench.n_classes)
-
-    found = out_of_fold(bench.folds)
+    found = choose(X, bench.y, bench.folds, n_classes=bench.n_classes)
 
     def make() -> Model:
         return Model(tuple(parts), LogisticHead(C=found.C).fit(X, bench.y))
 
-    return dataclasses.replace(_candidate(name, kind, found, make, f"C = {found.C:g}", out_of_fold), linear=True)
+    def again(folds: Folds) -> Choice:
+        return choose(X, bench.y, folds, [found.C], n_classes=bench.n_classes)
+
+    return dataclasses.replace(_candidate(name, kind, found, make, f"C = {found.C:g}", again), linear=True)
 
 
 def machine(
@@ -104,15 +104,19 @@ def machine(
     from headstart.pipeline.model import Model
     from headstart.training import svm_out_of_fold
 
-    def out_of_fold(folds: Folds) -> SVMChoice:
-        return svm_out_of_fold(X, bench.y, folds, kernel=kernel, n_classes=bench.n_classes, random_state=bench.seed)
-
+    out_of_fold = functools.partial(
+        svm_out_of_fold, X, bench.y, kernel=kernel, n_classes=bench.n_classes, random_state=bench.seed
+    )
     found = out_of_fold(bench.folds)
 
     def make() -> Model:
         return Model(tuple(parts), found.head().fit(X, bench.y, groups=bench.groups))
 
-    return _candidate(name, kind, found, make, f"{kernel} kernel, C = {found.C:g}", out_of_fold)
+    def again(folds: Folds) -> SVMChoice:
+        unit = X.shape[1] if kernel == "linear" else 1  # the grid is for rows of length 1
+        return out_of_fold(folds, Cs=[found.C * unit], gamma_factors=[found.gamma_factors[found.best]])
+
+    return _candidate(name, kind, found, make, f"{kernel} kernel, C = {found.C:g}", again)
 
 
 def _candidate(
@@ -121,30 +125,30 @@ def _candidate(
     found: Choice,
     make: Callable[[], Model],
     detail: str,
-    out_of_fold: Callable[[Folds], Choice],
+    again: Callable[[Folds], Choice],
 ) -> Candidate:
-    def again(folds: Folds) -> NDArray[np.float64]:
-        other = out_of_fold(folds)
-        return np.asarray(other.probabilities[other.best])
+    def other(folds: Folds) -> NDArray[np.float64]:
+        return np.asarray(again(folds).probabilities[0])
 
-    return Candidate(name, kind, found.probabilities[found.best], make, detail, again, found.C)
+    return Candidate(name, kind, found.probabilities[found.best], make, detail, other, found.C)
 
 
 def handmade(X: NDArray[np.float32], bench: Bench) -> Iterator[Candidate]:
     """Yield the candidates that know nothing but the target: heads on classical descriptors (n, d).
 
-    Where colour and texture tell the classes, the many columns of shape are in the way of a linear head.
+    Where colour and texture tell the classes, the many columns of shape are in the way of a linear head. Nothing is
+    fitted before it is asked for.
     """
     from headstart.features.handmade import blocks
 
+    def by_hand(one: Candidate) -> Candidate:
+        return dataclasses.replace(one, make=functools.partial(_by_hand, one.make))
+
+    yield by_hand(logistic("logistic on handmade features", X, bench, [], kind="target-only"))
     kept = np.r_[blocks()["texture"], blocks()["colour"]]
     part = logistic("logistic on colour and texture", X[:, kept], bench, [], kind="target-only")
-    for one in (
-        logistic("logistic on handmade features", X, bench, [], kind="target-only"),
-        dataclasses.replace(part, make=functools.partial(_spread, part.make, kept, X.shape[1])),
-        machine("RBF SVM on handmade features", X, bench, [], kernel="rbf", kind="target-only"),
-    ):
-        yield dataclasses.replace(one, make=functools.partial(_by_hand, one.make))
+    yield by_hand(dataclasses.replace(part, make=functools.partial(_spread, part.make, kept, X.shape[1])))
+    yield by_hand(machine("RBF SVM on handmade features", X, bench, [], kernel="rbf", kind="target-only"))
 
 
 def _spread(make: Callable[[], Model], kept: NDArray[np.int64], d: int) -> Model:

@@ -154,7 +154,8 @@ def _verdict(taken: Candidate, baseline: Candidate, bench: Bench) -> TransferVer
 def _seeds(one: Candidate, bench: Bench, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return whether each of ``rows`` is named rightly, (seeds, rows), by several divisions into folds.
 
-    Candidates were chosen on the bench's own division, which therefore flatters what was taken: it is left out here.
+    Candidates and their penalties were chosen on the bench's own division, which therefore flatters what was taken: it
+    is left out here, and nothing is chosen anew.
     """
     assert one.again is not None
     return np.vstack([correct(one.again(folds), bench.y, rows) for folds in other_folds(bench)])
