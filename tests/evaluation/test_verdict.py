@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from headstart.evaluation import transfer_verdict
 from headstart.evaluation.halves import half_samples, interval, seed_noise, seed_variances
+from headstart.metrics import Interval
 from headstart.results import DataError
 
 
@@ -226,3 +227,18 @@ def test_any_score():
     found = transfer_verdict(-0.5 * loss, -loss)
     assert found.answer == "helps" and found.score == "mean score"
     assert f"{found.gain.value:.3g} of mean score" in found.headline()
+
+
+def test_a_source_that_knows_nothing_is_not_said_to_help():
+    baseline = np.tile([1, 1, 1, 0], 100)
+    transfer = np.where(np.arange(400) % 20 == 3, 1, baseline)
+    found = transfer_verdict(transfer, baseline)
+    unproven = found.of_a_source(Interval(0.003, -0.01, 0.02))
+    assert (unproven.answer, unproven.gain) == ("no evidence", found.gain)
+    assert "weights in random order (-1.0 to 2.0 points of macro-F1)" in unproven.headline()
+    assert "5.0 points of accuracy" in unproven.headline()
+    proven = found.of_a_source(Interval(0.3, 0.2, 0.4))
+    assert proven.answer == "helps" and proven.headline() == found.headline()
+    hurt = transfer_verdict(baseline, transfer)
+    assert hurt.of_a_source(Interval(0.3, 0.2, 0.4)).answer == "hurts"
+    json.dumps(unproven.to_dict(), allow_nan=False)

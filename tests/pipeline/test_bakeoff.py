@@ -191,3 +191,16 @@ def test_the_pace_is_measured_once_and_keeps_the_order_of_the_cuts(photos, sourc
     monkeypatch.setattr(arms, "measure_pace", lambda *arguments, **more: pytest.fail("measured again"))
     again = found._pace()
     assert again == pace and tuple(again.step) == tuple(pace.step)
+
+
+def test_what_a_source_that_knows_nothing_gains_is_not_put_down_to_it(photos, source, tmp_path, monkeypatch):
+    """The baseline is made to lose; the source has random weights, and the same in random order stand beside it."""
+    from headstart.evaluation import transfer_verdict
+    from headstart.pipeline import contest
+
+    right = np.ones((2, 60))
+    monkeypatch.setattr(contest, "_verdict", lambda *sides: transfer_verdict(right, right * (np.arange(60) % 3 > 0)))
+    run = headstart.fit(photos, out=tmp_path / "run", strategy="frozen", source=source, input_fit="crop")
+    verdict = run.info["decisions"]["Did transfer help?"]
+    assert verdict["answer"] == "no evidence" and verdict["gain"]["low"] > 0 >= verdict["knowledge"]["low"]
+    assert "its weights in random order" in run.report.read_text() and not run.info["model"]["handmade"]

@@ -8,6 +8,7 @@ from headstart.features.backends import Choice
 from headstart.finetuning.pace import Pace, Schedule, schedule
 from headstart.pipeline.candidates import Bench
 from headstart.pipeline.dear import FineTuning, Round, Way
+from headstart.sources import get
 
 Y = np.arange(400) % 4
 BENCH = Bench(Y, np.arange(400), stratified_group_folds(Y, np.arange(400), n_folds=5, random_state=0), 4, 0)
@@ -17,7 +18,7 @@ def arm_of(scores, cuts=("top", "middle", "low"), rates=2):
     """Fine-tuning where training from a cut, with cropped views or others, at a rate reaches these scores."""
     plan = Schedule(cuts, 4, (8,) * len(cuts), (2,) * len(cuts), (rates,) * len(cuts), 0.0, 0.0)
     arm = FineTuning(
-        None, None, None, BENCH, plan, Choice("torch", "cpu", ""), folder=None, cache_size=0, rates=(SLOW, FAST)
+        get("lite0"), None, None, BENCH, plan, Choice("torch", "cpu", ""), folder=None, cache_size=0, rates=(SLOW, FAST)
     )
     arm.probe, arm.tried = lambda rows: None, []
 
@@ -43,6 +44,7 @@ def test_views_are_told_apart_above_the_highest_cut_then_the_cuts_and_each_rate_
     assert [one.name for one in found] == ["fine-tuned from middle on", "fine-tuned from middle on at 0.001"]
     rows = np.concatenate([BENCH.folds[1][1], BENCH.folds[2][1]])
     assert all(set(np.flatnonzero(np.isfinite(one.probabilities[:, 0]))) == set(rows) for one in found)
+    assert all(one.sources == ("lite0",) for one in found)
 
 
 @pytest.mark.parametrize("crops", [True, False])

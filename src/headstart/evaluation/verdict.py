@@ -32,7 +32,8 @@ class TransferVerdict(Answer):
     Attributes
     ----------
     answer : {"helps", "no evidence", "hurts"}
-        On which side of 0 the interval of the gain lies, if on one.
+        On which side of 0 the interval of the gain lies, if on one. A source that is not shown to know anything never
+        "helps".
     gain : Interval
         Mean score of transfer minus mean score of the baseline, with its 95 % interval over pictures and seeds. The
         ends are NaN where there are fewer than ten independent pictures.
@@ -51,6 +52,9 @@ class TransferVerdict(Answer):
     seed_deviation : tuple of float
         Standard deviation of the true score from seed to seed, of transfer and of the baseline, what the choice of
         the pictures adds being taken out; NaN for a side with one seed.
+    knowledge : Interval or None
+        Gain in macro-F1 of a head on the source's frozen features over one on those of its weights in random order;
+        ``None`` where that was not asked.
     """
 
     answer: str
@@ -64,6 +68,7 @@ class TransferVerdict(Answer):
     discordant: float
     detectable: float
     seed_deviation: tuple[float, float]
+    knowledge: Interval | None = None
 
     question = "Did transfer help?"
 
@@ -77,6 +82,14 @@ class TransferVerdict(Answer):
         """What a person reads after a difference."""
         return f"points of {self.score}" if self.scale > 1 else f"of {self.score}"
 
+    def of_a_source(self, knowledge: Interval) -> TransferVerdict:
+        """Return the verdict where the source's own features gain ``knowledge`` over those of shuffled weights.
+
+        Where that is nothing, what was gained came from training or from random features, and not by transfer.
+        """
+        unproven = self.answer == "helps" and not knowledge.low > 0
+        return dataclasses.replace(self, answer="no evidence" if unproven else self.answer, knowledge=knowledge)
+
     def headline(self) -> str:
         """One sentence: the answer, the gain, and what stands behind it."""
         gain, where = self.gain, f"on {self._evidence()}"
@@ -86,6 +99,13 @@ class TransferVerdict(Answer):
             loss = Interval(-gain.value, -gain.high, -gain.low)
             return f"Transfer hurts: {self.shown(loss)} below the baseline, {where}; take the baseline."
         begin = "No evidence that transfer helps or hurts"
+        if gain.low > 0 and self.knowledge is not None:
+            low, high = (f"{100 * end + 0.0:.1f}" for end in (self.knowledge.low, self.knowledge.high))
+            return (
+                f"{begin}: what was made is {self.shown(gain)} above the baseline, {where}, but the source's frozen "
+                f"features are not measurably better than those of its weights in random order ({low} to {high} points "
+                "of macro-F1): the gain may not be the source's."
+            )
         if math.isnan(gain.low):
             return f"{begin}: {self._evidence()} can tell nothing."
         found = f"both sides score the same {where}" if not self.discordant else f"{self.shown(gain)} {where}"

@@ -60,5 +60,6 @@ def blend(one: Candidate, other: Candidate, bench: Bench) -> Candidate:
         return Model((*models[0].parts, *models[1].parts), head)
 
     return Candidate(
-        f"{one.name}, with {other.name}", one.kind, table, make, f"mean of both; {one.detail}", linear=True
-    )
+        f"{one.name}, with {other.name}", one.kind, table, make, f"mean of both; {one.detail}", linear=True,
+        sources=(*one.sources, *other.sources),
+    )  # fmt: skip

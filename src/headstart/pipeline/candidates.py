@@ -48,6 +48,8 @@ class Candidate:
         Inverse penalty of the head.
     linear : bool
         Whether the model's head is a ``LogisticHead``.
+    sources : tuple of str
+        Names of those that knowledge is carried over from.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Candidate:
     again: Callable[[Folds], NDArray[np.float64]] | None = dataclasses.field(default=None, repr=False)
     C: float = np.nan
     linear: bool = False
+    sources: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,7 +97,7 @@ def logistic(name: str, X: NDArray[Any], bench: Bench, parts: Sequence[Part], *,
     def again(folds: Folds) -> Choice:
         return choose(X, bench.y, folds, [found.C], n_classes=bench.n_classes)
 
-    return dataclasses.replace(_candidate(name, kind, found, make, f"C = {found.C:g}", again), linear=True)
+    return dataclasses.replace(_candidate(name, kind, found, make, f"C = {found.C:g}", again, parts), linear=True)
 
 
 def machine(
@@ -116,7 +119,7 @@ def machine(
         unit = X.shape[1] if kernel == "linear" else 1  # the grid is for rows of length 1
         return out_of_fold(folds, Cs=[found.C * unit], gamma_factors=[found.gamma_factors[found.best]])
 
-    return _candidate(name, kind, found, make, f"{kernel} kernel, C = {found.C:g}", again)
+    return _candidate(name, kind, found, make, f"{kernel} kernel, C = {found.C:g}", again, parts)
 
 
 def _candidate(
@@ -126,11 +129,13 @@ def _candidate(
     make: Callable[[], Model],
     detail: str,
     again: Callable[[Folds], Choice],
+    parts: Sequence[Part],
 ) -> Candidate:
     def other(folds: Folds) -> NDArray[np.float64]:
         return np.asarray(again(folds).probabilities[0])
 
-    return Candidate(name, kind, found.probabilities[found.best], make, detail, other, found.C)
+    names = tuple(source.name for source, _ in parts)
+    return Candidate(name, kind, found.probabilities[found.best], make, detail, other, found.C, sources=names)
 
 
 def handmade(X: NDArray[np.float32], bench: Bench) -> Iterator[Candidate]:

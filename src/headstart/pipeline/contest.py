@@ -14,6 +14,7 @@ from headstart.pipeline.bakeoff import both, correct, decide
 from headstart.pipeline.blend import blends
 from headstart.pipeline.candidates import Bench, Candidate
 from headstart.pipeline.deploying import checked_network
+from headstart.pipeline.knowledge import knowledge
 from headstart.pipeline.norm_ways import SOURCE
 from headstart.pipeline.past import ask_history
 
@@ -102,6 +103,10 @@ def contest(
     if baseline is not None:
         with found.timed("verdict"):
             found.verdict = _verdict(taken, baseline, bench)
+            if found.verdict.answer == "helps":
+                carried = [sources[name] for name in dict.fromkeys(taken.sources)]
+                known = knowledge(carried, pictures, bench, choice, cache_size=cache_size, quiet=quiet)
+                found.verdict = found.verdict.of_a_source(known)
         tell(found.verdict)
         if found.verdict.answer == "hurts":
             taken = baseline

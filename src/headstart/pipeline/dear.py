@@ -146,12 +146,15 @@ class FineTuning:
             detail += f", {self.recipe.accumulate} a step" if self.recipe.accumulate > 1 else ""
         name = f"fine-tuned from {way.cut} on" if way.cut else "fine-tuned, all of it"
         kind: Kind = "fine-tuned"
+        carried: tuple[str, ...] = (self.source.name,)
         if self.probe is None:
-            name, kind = "the same network from scratch", "target-only"
+            name, kind, carried = "the same network from scratch", "target-only", ()
             detail += f", {self.source.preprocessing.size[0]} pixels"
         if way.rate != self.rates[0]:
             name += f" at {way.rate:g}"
-        return Candidate(name, kind, table, lambda: self._make(way, epochs, sharpness), detail, linear=True)
+        return Candidate(
+            name, kind, table, lambda: self._make(way, epochs, sharpness), detail, linear=True, sources=carried
+        )
 
     def _choose(self) -> Way:
         """Return the cut and the kind of views that do best on the first fold, in few epochs, at the first rate.

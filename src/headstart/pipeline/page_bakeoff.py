@@ -18,6 +18,7 @@ from headstart.report import (
 )
 
 if TYPE_CHECKING:
+    from headstart.evaluation.verdict import TransferVerdict
     from headstart.pipeline.bakeoff import BakeOff
     from headstart.pipeline.findings import Findings
 
@@ -39,8 +40,19 @@ def bakeoff_sections(found: Findings) -> list[Section]:
     if found.verdict is not None:
         seeds = "Gain over the baseline, by each seed and by all together, with 95 % intervals"
         plot = Figure(found.verdict.plot(), found.verdict.headline(), seeds)
-        sections.append(answer_section(found.verdict, plot, table=False))
+        sections.append(answer_section(found.verdict, plot, *_known(found.verdict), table=False))
     return sections
+
+
+def _known(answer: TransferVerdict) -> list[str]:
+    """Return what is said of the source itself where it helps; where it is not shown to, the headline says so."""
+    if answer.answer != "helps" or answer.knowledge is None:
+        return []
+    low, high = (f"{100 * end:.1f}" for end in (answer.knowledge.low, answer.knowledge.high))
+    return [
+        f"The source knows something of use here: a head on its frozen features reaches {low} to {high} points of "
+        "macro-F1 more than one on those of the same network with its weights in random order."
+    ]
 
 
 def _bakeoff(answer: BakeOff) -> Section:
