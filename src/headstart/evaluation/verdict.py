@@ -53,7 +53,7 @@ class TransferVerdict(Answer):
         Standard deviation of the true score from seed to seed, of transfer and of the baseline, what the choice of
         the pictures adds being taken out; NaN for a side with one seed.
     knowledge : Interval or None
-        Gain in macro-F1 of a head on the source's frozen features over one on those of its weights in random order;
+        Gain in balanced accuracy of a head on the source's frozen features over those on its weights in random order;
         ``None`` where that was not asked.
     """
 
@@ -104,7 +104,7 @@ class TransferVerdict(Answer):
             return (
                 f"{begin}: what was made is {self.shown(gain)} above the baseline, {where}, but the source's frozen "
                 f"features are not measurably better than those of its weights in random order ({low} to {high} points "
-                "of macro-F1): the gain may not be the source's."
+                "of balanced accuracy): the gain may not be the source's."
             )
         if math.isnan(gain.low):
             return f"{begin}: {self._evidence()} can tell nothing."

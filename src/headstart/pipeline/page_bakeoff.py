@@ -51,7 +51,7 @@ def _known(answer: TransferVerdict) -> list[str]:
     low, high = (f"{100 * end:.1f}" for end in (answer.knowledge.low, answer.knowledge.high))
     return [
         f"The source knows something of use here: a head on its frozen features reaches {low} to {high} points of "
-        "macro-F1 more than one on those of the same network with its weights in random order."
+        "balanced accuracy more than one on those of the same network with its weights in random order."
     ]
 
 
