@@ -33,13 +33,13 @@ def pictures(name: str, shared: Path, seed: int, scratch: Path) -> tuple[list[st
 
     if name == "grocery":
         told = grocery()
-        return told, load_target(told[0], image=told[2], label=told[4], split=told[6])
+        return told, load_target(told[0], image=told[2], label=told[4], split=told[6], random_state=seed)
     if name == "elpv":
         path = scratch / f"elpv-{seed}.csv"
         solar_cells(seed).to_csv(path, index=False)
     else:
         path = shared / {"clothing": "data/clothing", "twitter": "data/emoji/twitter"}[name]
-    return [str(path)], load_target(path)
+    return [str(path)], load_target(path, random_state=seed)
 
 
 def export(target: Any, folder: Path) -> None:
