@@ -235,8 +235,10 @@ def test_a_source_that_knows_nothing_is_not_said_to_help():
     found = transfer_verdict(transfer, baseline)
     unproven = found.of_a_source(Interval(0.003, -0.01, 0.02))
     assert (unproven.answer, unproven.gain) == ("no evidence", found.gain)
-    assert "weights in random order (-1.0 to 2.0 points of balanced accuracy)" in unproven.headline()
-    assert "5.0 points of accuracy" in unproven.headline()
+    assert "the gain is the source's: 5.0 points of accuracy" in unproven.headline()
+    *before, note = unproven.warnings
+    assert tuple(before) == found.warnings
+    assert "weights in random order (-1.0 to 2.0 points of balanced accuracy)" in note
     proven = found.of_a_source(Interval(0.3, 0.2, 0.4))
     assert proven.answer == "helps" and proven.headline() == found.headline()
     hurt = transfer_verdict(baseline, transfer)

@@ -87,8 +87,15 @@ class TransferVerdict(Answer):
 
         Where that is nothing, what was gained came from training or from random features, and not by transfer.
         """
-        unproven = self.answer == "helps" and not knowledge.low > 0
-        return dataclasses.replace(self, answer="no evidence" if unproven else self.answer, knowledge=knowledge)
+        if self.answer != "helps" or knowledge.low > 0:
+            return dataclasses.replace(self, knowledge=knowledge)
+        low, high = (f"{100 * end + 0.0:.1f}" for end in (knowledge.low, knowledge.high))
+        note = (
+            "the source's frozen features are not measurably better than those of its weights in random order "
+            f"({low} to {high} points of balanced accuracy): what was gained may come from the training, or from "
+            "features that a network has before it learns anything"
+        )
+        return dataclasses.replace(self, answer="no evidence", knowledge=knowledge, warnings=(*self.warnings, note))
 
     def headline(self) -> str:
         """One sentence: the answer, the gain, and what stands behind it."""
@@ -98,14 +105,9 @@ class TransferVerdict(Answer):
         if self.answer == "hurts":
             loss = Interval(-gain.value, -gain.high, -gain.low)
             return f"Transfer hurts: {self.shown(loss)} below the baseline, {where}; take the baseline."
+        if gain.low > 0:
+            return f"No evidence that the gain is the source's: {self.shown(gain)} above the baseline, {where}."
         begin = "No evidence that transfer helps or hurts"
-        if gain.low > 0 and self.knowledge is not None:
-            low, high = (f"{100 * end + 0.0:.1f}" for end in (self.knowledge.low, self.knowledge.high))
-            return (
-                f"{begin}: what was made is {self.shown(gain)} above the baseline, {where}, but the source's frozen "
-                f"features are not measurably better than those of its weights in random order ({low} to {high} points "
-                "of balanced accuracy): the gain may not be the source's."
-            )
         if math.isnan(gain.low):
             return f"{begin}: {self._evidence()} can tell nothing."
         found = f"both sides score the same {where}" if not self.discordant else f"{self.shown(gain)} {where}"

@@ -45,7 +45,7 @@ def bakeoff_sections(found: Findings) -> list[Section]:
 
 
 def _known(answer: TransferVerdict) -> list[str]:
-    """Return what is said of the source itself where it helps; where it is not shown to, the headline says so."""
+    """Return what is said of the source itself where it helps; where it is not shown to, a warning says so."""
     if answer.answer != "helps" or answer.knowledge is None:
         return []
     low, high = (f"{100 * end:.1f}" for end in (answer.knowledge.low, answer.knowledge.high))
