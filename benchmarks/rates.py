@@ -31,8 +31,8 @@ def surface(name: str, shared: Path, keep: Path) -> dict[str, Any]:
     from headstart.features.activations import choose_engine, compute
     from headstart.features.cut import CutActivations
     from headstart.features.graph import LAST
-    from headstart.finetuning.drift import forgetting
     from headstart.finetuning.finetune import fine_tune, predict
+    from headstart.finetuning.forgetting import forgetting
     from headstart.metrics import scores
     from headstart.pipeline.arms import Arms
     from headstart.pipeline.contest import bench_of

@@ -205,17 +205,13 @@ def plot(found: Scores) -> Any:
 
 
 def table(found: Scores) -> str:
-    """Return one row an arm and one column a size, the best of each size in bold, and what the rule says.
-
-    Where a single arm was measured, none is the best.
-    """
+    """Return one row an arm and one column a size, the best of each size in bold, and what the rule says."""
     sizes = sorted({n for mine in found.values() for n in mine})
     means = {arm: {n: f"{np.mean(values):.3f}" for n, values in mine.items()} for arm, mine in found.items()}
-    measured = {n: [mine[n] for mine in means.values() if n in mine] for n in sizes}
-    best = {n: max(values) for n, values in measured.items() if len(values) > 1}
+    best = {n: max(mine[n] for mine in means.values() if n in mine) for n in sizes}
     lines = ["| arm | " + " | ".join(f"{n:,}" for n in sizes) + " |", "|---" * (1 + len(sizes)) + "|"]
     for arm, mine in means.items():
-        cells = [f"**{mine[n]}**" if n in best and mine.get(n) == best[n] else mine.get(n, "") for n in sizes]
+        cells = [f"**{mine[n]}**" if mine.get(n) == best[n] else mine.get(n, "") for n in sizes]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     lines.append("| *the rule says* | " + " | ".join(rule(n) for n in sizes) + " |")
     return "\n".join(lines)

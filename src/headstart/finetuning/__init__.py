@@ -1,7 +1,8 @@
 """What does each layer know? Where to cut, what to freeze, how fast each layer may learn, and what that cost."""
 
-from headstart.finetuning.drift import Drift, Forgetting, drift, forgetting, snapshot
+from headstart.finetuning.drift import Drift, drift, snapshot
 from headstart.finetuning.finder import RateFinding, find_rate
+from headstart.finetuning.forgetting import Forgetting, forgetting
 from headstart.finetuning.freezing import Layout, freeze, frozen_stages, gradual, is_frozen, layout, unfreeze
 from headstart.finetuning.groups import check_groups, parameter_groups
 from headstart.finetuning.probe import LayerProbe, probe
