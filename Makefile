@@ -30,6 +30,7 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/verdict.py --pairs 200 --write BENCHMARKS.md
 	$(BIN)/python benchmarks/negative.py --write BENCHMARKS.md
 	$(BIN)/python benchmarks/worthless.py $(SHARED) --write BENCHMARKS.md
+	$(BIN)/python benchmarks/draws.py $(SHARED) --write BENCHMARKS.md
 	$(BIN)/python benchmarks/scenario/worlds.py --write docs/diagnose.md
 	$(BIN)/python benchmarks/transfer/gains.py $(SHARED) --write docs/transfer-instances.md
 	$(BIN)/python benchmarks/transfer/features.py $(SHARED) --write docs/transfer-features.md

@@ -2,7 +2,7 @@
 
 Six draws of Lite0's weights, a head on each one's frozen features, at most 800 development pictures a target.
 
-    python benchmarks/draws.py SHARED [--targets ELPV ...]
+    python benchmarks/draws.py SHARED [--targets ELPV ...] [--write BENCHMARKS.md]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from common import publish
 from probe import sampled
 from targets import targets
 
@@ -61,12 +62,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("shared", type=Path)
     parser.add_argument("--targets", nargs="+", default=["ELPV", "BCCD cells", "Grocery-14", "Emoji twitter"])
+    parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     known = targets(options.shared)
+    lines = [f"| target | ahead of one other | ahead of {OTHERS} others, draws in the interval |", "|---|---|---|"]
     for name in options.targets:
         one, several = shares(sampled(known[name](), None))
-        print(f"{name}: beats one other {one:.1%}, beats {OTHERS} others {several:.1%}", flush=True)
+        lines.append(f"| {name} | {one:.1%} | {several:.1%} |")
+        print(lines[-1], flush=True)
+    publish("\n".join(lines), options.write, "draws")
 
 
 if __name__ == "__main__":

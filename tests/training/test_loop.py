@@ -33,6 +33,12 @@ def network(seed=0):
     return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 2))
 
 
+def plain_network():
+    net = network()
+    net[2].p = 0.0
+    return net
+
+
 def groups(net, rate=1e-2):
     return [{"params": list(net.parameters()), "lr": rate, "weight_decay": 0.05}]
 
@@ -47,7 +53,6 @@ def plain_loop(net, recipe, accumulate=1):
     loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
     batches, losses, step = list(Rows().epoch(0)), [], 0
     steps = -(-len(batches) // accumulate)
-    torch.manual_seed(3)
     for epoch in range(recipe.epochs):
         net.train()
         seen = 0.0
@@ -70,8 +75,8 @@ def plain_loop(net, recipe, accumulate=1):
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_it_trains_as_a_plain_loop_does(accumulate):
     recipe = Recipe(epochs=3, clip=0.5, accumulate=accumulate)
-    ours, theirs = network(), network()
-    found = train(ours, Rows(), groups(ours), recipe, multipliers=halved, seed=3)
+    ours, theirs = plain_network(), plain_network()
+    found = train(ours, Rows(), groups(ours), recipe, multipliers=halved)
     assert found.losses == pytest.approx(plain_loop(theirs, recipe, accumulate), rel=1e-6)
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b)
@@ -90,12 +95,6 @@ class Weighted(Rows):
             yield X.repeat_interleave(self.times, 0), Y.repeat_interleave(self.times)
         else:
             yield X, Y, self.times / self.times.float().mean()
-
-
-def plain_network():
-    net = network()
-    net[2].p = 0.0
-    return net
 
 
 def same_weights(one, other):
@@ -146,6 +145,24 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path):
     found = train(second, Rows(), groups(second), Recipe(epochs=5), multipliers=halved, seed=1, checkpoint=path)
     assert found == expected and not path.exists()
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), second.parameters(), strict=True))
+
+
+class Same(Rows):
+    """One batch, the same in each epoch."""
+
+    def __len__(self):
+        return 1
+
+    def epoch(self, number):
+        yield X, Y
+
+
+def test_dropout_draws_anew_in_each_epoch_as_the_seed_says():
+    losses = []
+    for seed in (0, 0, 1):
+        net = network()
+        losses.append(train(net, Same(), groups(net, rate=0.0), Recipe(epochs=3), seed=seed).losses)
+    assert losses[0] == losses[1] and len({*losses[0], *losses[2]}) == 6
 
 
 def test_early_stopping_gives_back_the_best_weights():

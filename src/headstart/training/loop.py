@@ -188,12 +188,12 @@ def train(
     state, ours = _State(), team()
     cuda = fabric.device.type == "cuda"
     with kept_memory(), torch.random.fork_rng(devices=[fabric.device] if cuda else []), _attached(penalty, network):
-        torch.manual_seed(seed)
         if checkpoint is not None and checkpoint.is_file():
             state = _restore(checkpoint, network, optimizer)
         for epoch in range(len(state.losses), recipe.epochs):
             if state.is_over(recipe.patience):
                 break
+            torch.manual_seed(_seed(seed, epoch))
             model.train()
             if (begin := getattr(loss, "set_epoch", None)) is not None:
                 begin(epoch)
@@ -253,6 +253,13 @@ def _cross_entropy(label_smoothing: float) -> Callable[..., Tensor]:
         return (weights * cross_entropy(logits, classes, label_smoothing=label_smoothing, reduction="none")).mean()
 
     return loss
+
+
+def _seed(seed: int, epoch: int) -> int:
+    """Return an epoch's own seed: a resumed run draws as one in a piece does, on every kind of device."""
+    import numpy as np
+
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
 
 
 def _part(ours: Team, n: int, device: Any) -> float:
@@ -335,7 +342,6 @@ def _save(path: Path, state: _State, network: nn.Module, optimizer: Any) -> None
         "weights": state.weights,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "random": torch.get_rng_state(),
     }
     torch.save(content, stream)
     write_bytes(path, stream.getvalue())
@@ -347,5 +353,4 @@ def _restore(path: Path, network: nn.Module, optimizer: Any) -> _State:
     content = torch.load(path, map_location="cpu", weights_only=True)
     network.load_state_dict(content["network"])
     optimizer.load_state_dict(content["optimizer"])
-    torch.set_rng_state(content["random"])
     return _State(content["losses"], content["scores"], content["weights"])
