@@ -25,6 +25,7 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/kill.py --write BENCHMARKS.md
 	$(BIN)/python benchmarks/epoch.py $(SHARED) --write BENCHMARKS.md
 	$(BIN)/python benchmarks/probe.py $(SHARED) --pictures docs --write docs/probe.md
+	$(BIN)/python benchmarks/probe.py $(SHARED) --calibrate --write docs/probe.md
 	$(BIN)/python benchmarks/rates.py $(SHARED) --pictures docs --write docs/rates.md
 	$(BIN)/python benchmarks/sizes.py --picture docs/sizes.png --write docs/sizes.md
 	$(BIN)/python benchmarks/verdict.py --pairs 200 --write BENCHMARKS.md

@@ -189,7 +189,7 @@ def train(
     cuda = fabric.device.type == "cuda"
     with kept_memory(), torch.random.fork_rng(devices=[fabric.device] if cuda else []), _attached(penalty, network):
         if checkpoint is not None and checkpoint.is_file():
-            state = _restore(checkpoint, network, optimizer)
+            state = _restore(checkpoint, network, optimizer, fabric)
         for epoch in range(len(state.losses), recipe.epochs):
             if state.is_over(recipe.patience):
                 break
@@ -234,7 +234,7 @@ def train(
                 model.eval()
                 state.note(float(validate(network)), network)
             if checkpoint is not None and ours.leads and epoch + 1 < recipe.epochs:
-                _save(checkpoint, state, network, optimizer)
+                _save(checkpoint, state, network, optimizer, fabric)
     if state.weights is not None:
         network.load_state_dict(state.weights)
     network.eval()
@@ -332,7 +332,7 @@ def _fabric(device: str, precision: str) -> Any:
         return Fabric(accelerator=kind, devices=devices, precision=precision)  # type: ignore[arg-type]
 
 
-def _save(path: Path, state: _State, network: nn.Module, optimizer: Any) -> None:
+def _save(path: Path, state: _State, network: nn.Module, optimizer: Any, fabric: Any) -> None:
     import torch
 
     stream = io.BytesIO()
@@ -342,15 +342,18 @@ def _save(path: Path, state: _State, network: nn.Module, optimizer: Any) -> None
         "weights": state.weights,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "scaler": fabric.strategy.precision.state_dict(),
     }
     torch.save(content, stream)
     write_bytes(path, stream.getvalue())
 
 
-def _restore(path: Path, network: nn.Module, optimizer: Any) -> _State:
+def _restore(path: Path, network: nn.Module, optimizer: Any, fabric: Any) -> _State:
     import torch
 
     content = torch.load(path, map_location="cpu", weights_only=True)
     network.load_state_dict(content["network"])
     optimizer.load_state_dict(content["optimizer"])
+    if scaler := content.get("scaler"):
+        fabric.strategy.precision.load_state_dict(scaler)
     return _State(content["losses"], content["scores"], content["weights"])
