@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ import numpy as np
 
 from headstart.pipeline.detector_run import DetectorRun, write_detector
 from headstart.pipeline.findings import Tell
-from headstart.pipeline.plan import Settings, make_plan
+from headstart.pipeline.opening import open_run
+from headstart.pipeline.plan import Settings
 from headstart.results import Answer, HeadstartError
 from headstart.results.team import team
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from headstart.evaluation.verdict import TransferVerdict
     from headstart.sources import Source
 
-WORK = ".work"
 STRATEGIES = ("linear", "frozen", "auto")
 LOSSES = {"focal": "none", "class-balanced-focal": "sqrt", "auto": "auto"}
 
@@ -124,13 +123,9 @@ def fit_detector(
         source=getattr(source, "name", str(source)), architecture=architecture, seed=seed, strategy=strategy,
         budget=budget, loss=loss, batch_size=batch_size, device=device, task="detect",
     )  # fmt: skip
-    folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
-    plan = ours.first(
-        lambda: make_plan(
-            folder, settings, target, [trunk], lambda: choose_backend(trunk, backend="torch", device=device)
-        )
-    )
-    if (folder / "run.json").is_file():
+    opened = open_run(out, settings, target, [trunk], lambda: choose_backend(trunk, backend="torch", device=device))
+    folder, plan = opened.folder, opened.plan
+    if opened.is_finished:
         return DetectorRun(folder)
     found = Detected(target, settings, trunk, trunk, size)
     found.times["load_seconds"] = round(time.perf_counter() - started, 3)
@@ -143,7 +138,7 @@ def fit_detector(
     note(size)
     started = time.perf_counter()
     contest = DetectorContest(
-        trunk, target, size, folder / WORK, budget=None if budget is None else 60 * budget, strategy=strategy,
+        trunk, target, size, opened.work, budget=None if budget is None else 60 * budget, strategy=strategy,
         weights=LOSSES[loss], batch_size=batch_size, seed=seed, device=plan.device, quiet=quiet,
     )  # fmt: skip
     detector, course = contest.transferred()
@@ -170,7 +165,7 @@ def fit_detector(
         note(average_precision([target.boxes[row] for row in test], [found.boxes[row] for row in test], target.classes))
     if ours.leads:
         write_detector(folder, plan, found, detector)
-        shutil.rmtree(folder / WORK, ignore_errors=True)
+        opened.close()
     ours.together()
     return DetectorRun(folder)
 

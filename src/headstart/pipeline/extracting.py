@@ -39,12 +39,11 @@ def features(found: Findings, plan: Plan, tell: Tell, limit: int, quiet: bool) -
         return target.features
     from headstart.data.splits import sample_rows
     from headstart.features.activations import compute
-    from headstart.features.backends import Choice
     from headstart.features.graph import LAST
     from headstart.pipeline.input_fit import SAMPLE, InputFit, choose_input_fit
 
     assert source is not None and target.pictures is not None
-    pictures, choice = target.pictures, Choice(plan.engine["backend"], plan.device, "as planned")
+    pictures, choice = target.pictures, plan.choice
 
     def last(rows: NDArray[np.int64], fit: Fit, label: str) -> NDArray[np.float32]:
         preprocessing = dataclasses.replace(source.preprocessing, fit=fit)
@@ -90,11 +89,10 @@ def features_of(
     if other.features is not None:
         return other.features[rows]
     from headstart.features.activations import compute
-    from headstart.features.backends import Choice
     from headstart.features.graph import LAST
 
     assert other.pictures is not None and found.source is not None
-    choice = Choice(plan.engine["backend"], plan.device, "as planned")
+    choice = plan.choice
     activations = compute(
         other.pictures.subset(rows), found.source, taps=[LAST], choice=choice, cache_size=limit,
         label=f"{found.source.name}: {other.name}", quiet=quiet,

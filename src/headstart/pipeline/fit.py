@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import shutil
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.pipeline import deploying
@@ -15,9 +13,10 @@ from headstart.pipeline.findings import Findings, Tell
 from headstart.pipeline.making import contested_model, linear_model
 from headstart.pipeline.norm_ways import check_modality
 from headstart.pipeline.norming import norm_features
+from headstart.pipeline.opening import open_run
 from headstart.pipeline.options import checked_options
 from headstart.pipeline.past import remember_run
-from headstart.pipeline.plan import Settings, make_plan
+from headstart.pipeline.plan import Settings
 from headstart.pipeline.run import Run
 from headstart.pipeline.tasks import fit_task
 from headstart.pipeline.writing import write_run
@@ -25,10 +24,9 @@ from headstart.results import HeadstartError
 from headstart.results.team import team
 
 if TYPE_CHECKING:
-    from headstart.features.backends import Choice
-    from headstart.sources import Source
+    from pathlib import Path
 
-WORK = ".work"  # what a run that is stopped goes on from
+    from headstart.sources import Source
 
 
 def fit(
@@ -171,7 +169,6 @@ def fit(
         raise HeadstartError(f"an order of classes means nothing where one is predicted: add --task ordinal ({order})")
     from headstart.data import load_target
     from headstart.data.profile import profile
-    from headstart.features.backends import Choice
     from headstart.features.cache import DEFAULT_LIMIT
     from headstart.imbalance import choose_metric
     from headstart.pipeline.choice import candidates, choose_source
@@ -203,25 +200,16 @@ def fit(
         batches=batches, norm=norm, batch_size=batch_size, scaling=scaling, trials=trials,
         source_data=other.fingerprint if other else None, backend=backend, device=device,
     )  # fmt: skip
-    folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     sources = candidates(source, architecture) if target.pictures is not None else []
-    choices: list[Choice] = []
-
-    def engine() -> Choice:
-        choices.append(choose_engine_for(target, sources[0], settings))
-        return choices[0]
-
-    plan = ours.first(lambda: make_plan(folder, settings, target, sources, engine))
-    if (folder / "run.json").is_file():
+    opened = open_run(out, settings, target, sources, lambda: choose_engine_for(target, sources[0], settings))
+    folder, plan = opened.folder, opened.plan
+    if opened.is_finished:
         return Run(folder)
-    if ours.leads:
-        for part in folder.glob(".*.part"):
-            part.unlink(missing_ok=True)
 
     found = Findings(target, settings, profile(target))
     found.times["load_seconds"] = round(time.perf_counter() - started, 3)
-    if choices:
-        found.times["engine"] = {"why": choices[0].why, "rates": choices[0].rates}
+    if opened.trial:
+        found.times["engine"] = {"why": opened.trial.why, "rates": opened.trial.rates}
     tell = tell or (lambda answer: None)
     found.metric = choose_metric(target.labels[target.rows("train", "val")])
     deploying.checked(found)
@@ -229,21 +217,20 @@ def fit(
     tell(found.metric)
     limit = DEFAULT_LIMIT if cache_size is None else cache_size
     if sources:
-        choose_source(found, sources, Choice(plan.engine["backend"], plan.device, "as planned"), tell, limit, quiet)
+        choose_source(found, sources, plan.choice, tell, limit, quiet)
     X = features(found, plan, tell, limit, quiet)
-    X = norm_features(found, X, Choice(plan.engine.get("backend", ""), plan.device, "as planned"), tell, limit, quiet)
+    X = norm_features(found, X, plan.choice, tell, limit, quiet)
     found.seen = seen_by_source(found, X)
     if found.seen is not None:
         tell(found.seen)
-    work = folder / WORK
     if strategy == "linear" or found.source is None:
         model = linear_model(found, X, tell, quiet, other, functools.partial(features_of, found, plan, limit, quiet))
     else:
-        model = contested_model(found, plan, work, tell, limit, quiet)
+        model = contested_model(found, plan, opened.work, tell, limit, quiet)
     if ours.leads:
         remember_run(found, X)
         with found.timed("write"):
             write_run(folder, plan, found, model)
-        shutil.rmtree(work, ignore_errors=True)
+        opened.close()
     ours.together()
     return Run(folder)

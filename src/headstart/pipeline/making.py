@@ -77,10 +77,9 @@ def linear_model(
 def contested_model(found: Findings, plan: Plan, work: Path, tell: Tell, limit: int, quiet: bool) -> Model:
     """Let the candidates compete, and measure the model that was made."""
     from headstart.features.activations import compute
-    from headstart.features.backends import Choice
     from headstart.pipeline.contest import contest
 
-    target, choice = found.target, Choice(plan.engine["backend"], plan.device, "as planned")
+    target, choice = found.target, plan.choice
     assert target.pictures is not None
     model, probabilities = contest(found, choice, work, tell, cache_size=limit, quiet=quiet)
     development, test = target.rows("train", "val"), target.rows("test")

@@ -123,6 +123,13 @@ class Plan:
     device: str
     versions: Mapping[str, str]
 
+    @property
+    def choice(self) -> Choice:
+        """Engine and device; the engine has no name where there is nothing to pass."""
+        from headstart.features.backends import Choice
+
+        return Choice(self.engine.get("backend", ""), self.device, "as planned")
+
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain values that JSON can hold."""
         return {"format": FORMAT, **dataclasses.asdict(self)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,8 @@ from headstart.pipeline.extracting import choose_engine_for, features
 from headstart.pipeline.findings import Findings, Tell
 from headstart.pipeline.kinds import Chosen, Kind, kind_of
 from headstart.pipeline.model import Model
-from headstart.pipeline.plan import Plan, Settings, make_plan
+from headstart.pipeline.opening import open_run
+from headstart.pipeline.plan import Plan, Settings
 from headstart.pipeline.run import Run
 from headstart.pipeline.writing import write_run
 from headstart.results.team import team
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.evaluation import HeadChoice, Scored
-    from headstart.features.backends import Choice
     from headstart.results import Answer
     from headstart.sources import Source
     from headstart.transferability.known import Known
@@ -137,7 +136,6 @@ def fit_prediction(
     """
     from headstart.data import load_target
     from headstart.data.values_profile import values_profile
-    from headstart.features.backends import Choice
     from headstart.features.cache import DEFAULT_LIMIT
     from headstart.pipeline.choice import candidates, choose_source
 
@@ -153,16 +151,10 @@ def fit_prediction(
         source=getattr(source, "name", str(source)), architecture=architecture, input_fit=input_fit, final=final,
         seed=seed, backend=backend, device=device, task=task, order=order,
     )  # fmt: skip
-    folder = Path(out) if out is not None else Path(f"{Path(target.name).stem or 'headstart'}-run")
     sources = candidates(source, architecture) if target.pictures is not None else []
-    choices: list[Choice] = []
-
-    def engine() -> Choice:
-        choices.append(choose_engine_for(target, sources[0], settings))
-        return choices[0]
-
-    plan = ours.first(lambda: make_plan(folder, settings, target, sources, engine))
-    if (folder / "run.json").is_file():
+    opened = open_run(out, settings, target, sources, lambda: choose_engine_for(target, sources[0], settings))
+    folder, plan = opened.folder, opened.plan
+    if opened.is_finished:
         return Run(folder)
     found = Predicted(target, settings, values_profile(target), kind=kind_of(target))
     found.times["load_seconds"] = round(time.perf_counter() - started, 3)
@@ -170,14 +162,13 @@ def fit_prediction(
     tell(found.profile)
     limit = DEFAULT_LIMIT if cache_size is None else cache_size
     if sources:
-        choice = Choice(plan.engine["backend"], plan.device, "as planned")
-        choose_source(found, sources, choice, tell, limit, quiet)
+        choose_source(found, sources, plan.choice, tell, limit, quiet)
     X = features(found, plan, tell, limit, quiet)
     model = predicted_model(found, X, tell, quiet)
     if ours.leads:
         with found.timed("write"):
             write_run(folder, plan, found, model)
-        shutil.rmtree(folder / ".work", ignore_errors=True)
+        opened.close()
     ours.together()
     return Run(folder)
 
