@@ -1,6 +1,7 @@
 """The pieces of a measurement against brute force, scikit-learn, SciPy and PyTorch."""
 
 import itertools
+import os
 
 import numpy as np
 import pandas as pd
@@ -277,6 +278,17 @@ def test_results_are_kept_and_damage_is_seen(cache_dir):
     path = next((cache_dir / "taskonomy").glob("*.safetensors"))
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert Store().read(key) is None
+
+
+def test_what_was_used_longest_ago_makes_room(cache_dir):
+    store = Store()
+    for number in range(3):
+        store.write(f"{number}", {"a": np.arange(6.0)})
+        os.utime(next((cache_dir / "taskonomy").glob(f"{number}-*")), (number, number))
+    size = next((cache_dir / "taskonomy").glob("0-*")).stat().st_size
+    assert store.read("0") is not None  # used just now
+    assert store.prune(2 * size) == size
+    assert [store.read(key) is None for key in "012"] == [False, True, False]
 
 
 def _set(**values):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.results import HeadstartWarning
-from headstart.results.cache import cache_folder
+from headstart.results.cache import cache_folder, delete_oldest
 from headstart.results.files import is_intact, write_checked, write_json
 
 if TYPE_CHECKING:
@@ -173,19 +173,5 @@ class PassCache:
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - part.stat().st_mtime > _ABANDONED:
                     part.unlink()
-        entries = []
-        for path in self._root.glob("*/shard-*.safetensors"):
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                continue
-            entries.append((status.st_mtime, status.st_size, path))
-        excess = sum(size for _, size, _ in entries) - limit
-        freed = 0
-        for _, size, path in sorted(entries):
-            if freed >= excess:
-                break
-            if path.parent != self.folder:
-                path.unlink(missing_ok=True)
-                freed += size
-        return freed
+        shards = self._root.glob("*/shard-*.safetensors")
+        return delete_oldest(shards, limit, spared=lambda path: path.parent == self.folder)

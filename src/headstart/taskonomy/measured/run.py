@@ -124,6 +124,7 @@ def measure(
     first = transfer_table(outcomes, [pair for pair in single if pair[0] != SCRATCH])
     more = list(_combined(first, names, order, beam))
     outcomes |= _outcomes(benches, more, "combined sources", quiet)
+    store.prune()
     pairs = sorted((pair for pair in outcomes if pair[0] != SCRATCH), key=lambda pair: names.index(pair[1]))
     return _answer(found, benches, outcomes, pairs, trunk.source.name if trunk else NETWORK, time.monotonic() - start)
 

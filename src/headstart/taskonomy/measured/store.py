@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.results.cache import cache_folder
+from headstart.results.cache import cache_folder, delete_oldest
 from headstart.results.files import is_intact, write_checked
 
 VERSION = 1
+LIMIT = 2 * 2**30  # bytes
 
 
 def key_of(**parts: Any) -> str:
@@ -41,9 +43,13 @@ class Store:
         from safetensors.numpy import load
 
         path = self._paths.get(key)
-        if path is None or not is_intact(path):
+        try:
+            if path is None or not is_intact(path):
+                return None
+            os.utime(path)
+            found: dict[str, NDArray[Any]] = load(path.read_bytes())
+        except FileNotFoundError:  # another run made room
             return None
-        found: dict[str, NDArray[Any]] = load(path.read_bytes())
         return found
 
     def write(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -52,3 +58,7 @@ class Store:
 
         content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
         self._paths[key] = write_checked(self._folder, key, ".safetensors", content)
+
+    def prune(self, limit: int = LIMIT) -> int:
+        """Delete what was used longest ago until all takes at most ``limit`` bytes; return how many were freed."""
+        return delete_oldest(self._folder.glob("*.safetensors"), limit)
