@@ -80,7 +80,7 @@ def table(kept: dict[str, dict[str, Any]]) -> str:
         "| `--budget` | split | accuracy | macro-F1 | taken | SVM on low-level features, accuracy |",
         "|---|---|---|---|---|---|",
     ]
-    for budget in dict.fromkeys(key.split()[0] for key in kept):
+    for budget in sorted({key.split()[0] for key in kept}, key=lambda one: (one != DEFAULT, one)):
         mine = {key.split()[1]: one for key, one in kept.items() if key.split()[0] == budget}
         for seed, one in sorted(mine.items()):
             figures = f"{one['accuracy']:.3f} | {one['macro_f1']:.3f} | {one['taken']} | {one['svm']:.3f}"

@@ -107,9 +107,10 @@ def calibrate(shared: Path, sources: list[str], keep: Path | None) -> str:
     ]
     own = {source: once(f"{source}: ImageNet", lambda s=source: of_imagenet(shared, s)) for source in sources}
     learned = {
-        name: once(f"{sources[0]}: {name} by size", lambda load=load: learning_curve(load(), sources[0]))
+        (name, source): once(f"{source}: {name} by size", lambda s=source, load=load: learning_curve(load(), s))
         for name, load in targets(shared).items()
         if name not in {"Grocery-5", "BCCD cells"}
+        for source in sources
     }
     return similarity_table(rows, own) + "\n\n" + size_table(learned)
 
@@ -202,23 +203,31 @@ def learning_curve(target: Target, source: str, draws: int = 3) -> list[tuple[fl
     return points
 
 
-def size_table(learned: dict[str, list[tuple[float, float]]]) -> str:
+def size_table(learned: dict[tuple[str, str], list[tuple[float, float]]]) -> str:
     """Fit score(n) = c - a n^-b to each curve; return where a n^-b = 1 - c."""
     from scipy.optimize import curve_fit
 
-    lines = ["| target | a | b | c | misfit | features limit from |", "|---|---|---|---|---|---|"]
+    lines = ["| target | source | a | b | c | misfit | features limit from |", "|---|---|---|---|---|---|---|"]
     sizes = []
-    for name, points in learned.items():
+    for (name, source), points in learned.items():
         n, score = np.array(points).T
         law = lambda n, a, b, c: c - a * n**-b  # noqa: E731
         (a, b, c), _ = curve_fit(law, n, score, p0=(1, 0.5, 0.9), bounds=([0, 0.05, 0], [10, 3, 1]))
         sizes.append((a / (1 - c)) ** (1 / b) if c < 0.999 else np.inf)
         misfit = np.sqrt(np.mean((law(n, a, b, c) - score) ** 2))
-        where = f"{sizes[-1]:,.0f} a class" if np.isfinite(sizes[-1]) else "never"
-        lines.append(f"| {name} | {a:.2f} | {b:.2f} | {c:.3f} | {misfit:.3f} | {where} |")
-    middle = np.exp(np.median(np.log(np.minimum(sizes, 1e6))))
-    text = f"**Large from {middle:,.0f} examples a class** (middle of {len(sizes)} targets)."
+        where = told(sizes[-1])
+        lines.append(f"| {name} | {source_name(source)} | {a:.2f} | {b:.2f} | {c:.3f} | {misfit:.3f} | {where} |")
+    low, middle, high = np.quantile(sizes, (0.25, 0.5, 0.75), method="nearest")
+    text = (
+        f"**Large from {told(middle)}** (middle of {len(sizes)} curves; their middle half lies from {told(low)} to "
+        f"{told(high)})."
+    )
     return text + "\n\n" + "\n".join(lines)
+
+
+def told(size: float) -> str:
+    """Return a number of examples a class in words."""
+    return f"{size:,.0f} a class" if np.isfinite(size) else "never"
 
 
 def source_name(source: str) -> str:

@@ -40,6 +40,7 @@ _RATES = (3e-4, 1e-3)  # docs/rates.md: the first where the source is near, the 
 _SCRATCH_RATE = 2e-3
 _SCRATCH = 0.2  # share of the budget that starting over may take
 _SCRATCH_EPOCHS = (8, 60)  # fewer show nothing
+_SCRATCH_FROM = 100  # examples a class: docs/sizes.md, where it passes a frozen tap at 66 and three sources at 370
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,12 +106,12 @@ class Arms:
         return [*found, *handmade(handmade_features(self.pictures), self.bench)]
 
     def trained(
-        self, plain: Candidate, budget: float | None, *, large: bool
+        self, plain: Candidate, budget: float | None
     ) -> tuple[list[Candidate], list[dict[str, Any]], list[str], int]:
         """Return the candidates that train a network, the rounds behind them, notes, and the pictures passed.
 
-        Fine-tuning starts from the head of the ``plain`` candidate, fitted on the rows that are learned from. Of a
-        target that is not ``large`` nothing is trained from random weights: the budget goes where the rule points.
+        Fine-tuning starts from the head of the ``plain`` candidate, fitted on the rows that are learned from. With few
+        examples a class nothing is trained from random weights: all of the budget goes to fine-tuning.
         """
         from headstart.results import SourceError
         from headstart.training import LogisticHead
@@ -120,7 +121,7 @@ class Arms:
             return arrays["weight"], arrays["bias"]
 
         try:
-            plan, starting_over = team().first(lambda: self._plans(budget, large))
+            plan, starting_over = team().first(lambda: self._plans(budget))
         except SourceError as error:
             return [], [], [f"no fine-tuning: {error}"], 0
         notes = []
@@ -136,8 +137,8 @@ class Arms:
         }
         common = {**self._common(), "norms": self.ways, "variants": variants}
         arms = [FineTuning(self.source, self.pictures, probe, self.bench, plan, self.choice, **common)]
-        if not large:
-            notes.append("not started over: from so few examples a class, nothing is learned from random weights")
+        if not self._may_start_over:
+            notes.append(f"not started over: random weights need {_SCRATCH_FROM} examples a class or more")
         elif team().size > 1:
             notes.append("not started over: several processes would each have statistics of their own")
         elif starting_over is None:
@@ -180,7 +181,11 @@ class Arms:
         smaller = dataclasses.replace(self.source.preprocessing, size=(side, side))
         return Source(f"{self.source.name} from scratch", card, smaller, seed=self.bench.seed)
 
-    def _plans(self, budget: float | None, large: bool) -> tuple[Schedule, Schedule | None]:
+    @property
+    def _may_start_over(self) -> bool:
+        return len(self.bench.y) >= _SCRATCH_FROM * self.bench.n_classes
+
+    def _plans(self, budget: float | None) -> tuple[Schedule, Schedule | None]:
         """Return the schedules of fine-tuning and of starting over: those that stand in the folder, else new ones."""
         path = self.folder / "schedule.json"
         if not path.is_file():
@@ -193,7 +198,7 @@ class Arms:
             # A picture of half the side has a quarter of the pixels.
             epochs = math.floor(_SCRATCH * budget / (share * n * pace.step[WHOLE] / 4))
             fits = self.source.build is None and pace.within(room).size.get(WHOLE)
-            if large and fits and epochs >= _SCRATCH_EPOCHS[0]:
+            if self._may_start_over and fits and epochs >= _SCRATCH_EPOCHS[0]:
                 epochs = min(epochs, _SCRATCH_EPOCHS[1])
                 over = Schedule((WHOLE,), 0, (epochs,), (1,), (1,), share * n * epochs * pace.step[WHOLE] / 4, budget)
             left = budget - (over.seconds if over else 0.0)

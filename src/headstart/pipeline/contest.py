@@ -92,7 +92,7 @@ def contest(
     if settings.strategy == "auto":
         with found.timed("training"):
             budget = None if settings.budget is None else settings.budget * 60
-            trained, rounds, notes, n_passed = arms.trained(candidates[0], budget, large=found.rule.large)
+            trained, rounds, notes, n_passed = arms.trained(candidates[0], budget)
         candidates += trained
         candidates += blends(candidates, bench)
         found.count(n_passed, 0)
