@@ -25,9 +25,11 @@ bench: .venv/.test
 	$(BIN)/python benchmarks/kill.py --write BENCHMARKS.md
 	$(BIN)/python benchmarks/epoch.py $(SHARED) --write BENCHMARKS.md
 	$(BIN)/python benchmarks/probe.py $(SHARED) --pictures docs --write docs/probe.md
-	$(BIN)/python benchmarks/probe.py $(SHARED) --calibrate --write docs/probe.md
+	$(BIN)/python benchmarks/probe.py $(SHARED) --calibrate --sources lite0 lite1 lite2 --write docs/probe.md
 	$(BIN)/python benchmarks/rates.py $(SHARED) --pictures docs --write docs/rates.md
 	$(BIN)/python benchmarks/sizes.py --picture docs/sizes.png --write docs/sizes.md
+	$(BIN)/python benchmarks/elpv.py --write BENCHMARKS.md
+	$(BIN)/python benchmarks/elpv.py --budget 25 --write BENCHMARKS.md
 	$(BIN)/python benchmarks/verdict.py --pairs 200 --write BENCHMARKS.md
 	$(BIN)/python benchmarks/negative.py --write BENCHMARKS.md
 	$(BIN)/python benchmarks/worthless.py $(SHARED) --write BENCHMARKS.md

@@ -150,8 +150,8 @@ def similarity_table(rows: list[Any], own: dict[str, float]) -> str:
             cells += [f"{value:.3f}", f"**{text}**" if low > 0 else text]
         lines.append("| " + " | ".join(cells) + " |")
     threshold, accuracy = separate(similarity, ahead)
-    without = [separate(similarity[keep], ahead[keep])[0] for keep in
-               (np.array([row[1] != name for row in rows]) for name in {row[1] for row in rows})]  # fmt: skip
+    kept = [np.array([row[1] != name for row in rows]) for name in {row[1] for row in rows}]
+    without = [separate(similarity[keep], ahead[keep])[0] for keep in kept if ahead[keep].any()]
     below = similarity < threshold
     order = spearmanr(similarity, [row[5] for row in rows])
     reached = ", ".join(f"{source_name(source)} {value:.3f}" for source, value in own.items())
@@ -217,17 +217,17 @@ def size_table(learned: dict[tuple[str, str], list[tuple[float, float]]]) -> str
         misfit = np.sqrt(np.mean((law(n, a, b, c) - score) ** 2))
         where = told(sizes[-1])
         lines.append(f"| {name} | {source_name(source)} | {a:.2f} | {b:.2f} | {c:.3f} | {misfit:.3f} | {where} |")
-    low, middle, high = np.quantile(sizes, (0.25, 0.5, 0.75), method="nearest")
+    low, middle = np.quantile(sizes, (0.25, 0.5), method="nearest")
     text = (
-        f"**Large from {told(middle)}** (middle of {len(sizes)} curves; their middle half lies from {told(low)} to "
-        f"{told(high)})."
+        f"**Large from {told(middle)}**, the middle of {len(sizes)} curves; a quarter of them lies below {told(low)}, "
+        f"and {sum(size > SIZES[-1] for size in sizes)} beyond the largest number tried, {SIZES[-1]}."
     )
     return text + "\n\n" + "\n".join(lines)
 
 
 def told(size: float) -> str:
-    """Return a number of examples a class in words."""
-    return f"{size:,.0f} a class" if np.isfinite(size) else "never"
+    """Return a number of examples a class in words; what lies beyond those that were tried is no number."""
+    return f"{size:,.0f} a class" if size <= SIZES[-1] else f"not by {SIZES[-1]}"
 
 
 def source_name(source: str) -> str:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 Way = Literal["freeze", "fine-tune", "low-level", "scratch"]
 
-# Both from `python benchmarks/probe.py SHARED --calibrate`; what they stand for is told in `place`.
-LARGE = 100  # examples a class
-LARGE_RANGE = (10.0, 1000.0)
-SIMILAR = 0.93
-SIMILAR_RANGE = (0.92, 0.94)
+# From `python benchmarks/probe.py SHARED --calibrate`, docs/probe.md; what they stand for is told in `place`.
+LARGE = 50  # examples a class, the middle of 21 curves
+LARGE_RANGE = (16.0, 640.0)  # a quarter of the curves lies below, a third beyond
+SIMILAR = 0.905
+SIMILAR_RANGE = (0.90, 0.91)
 
 WAYS: dict[Way, str] = {
     "freeze": "freeze the trunk, train the head",
@@ -73,7 +73,7 @@ class TwoByTwo(Answer):
         else:
             place = f"{size} and {'similar' if self.similar else 'dissimilar'} to the source ({self.similarity:.2f})"
         said = ", or ".join(WAYS[way] for way in self.ways)
-        return f"The target is {place}, so the rule says: {said}. It only proposes: the measurement decides."
+        return f"By the rule's measure the target is {place}: {said}. It only proposes: the measurement decides."
 
     def to_frame(self) -> pd.DataFrame:
         """Return the table, the cell of this target marked with an arrow."""
@@ -109,7 +109,7 @@ def place(n: int, n_classes: int, similarity: float | None) -> TwoByTwo:
     changed, which pays where they, not the number of examples, are the limit. The learning curve of a head on the
     frozen last tap, score(n) = c - a n^-b, splits what is missing to 1 into a n^-b, which more examples would bring,
     and 1 - c, which these features never will. The threshold is the size at which the two are equal, in the middle of
-    the targets at hand, whose own sizes lie far apart.
+    the targets and sources at hand, whose own sizes lie far apart.
 
     Neither threshold is sharp, and the rule is often wrong: which layers to change depends on the kind of the shift,
     not on its size alone. So it proposes, the order in which things are tried for instance, and the measurement
@@ -134,7 +134,7 @@ def place(n: int, n_classes: int, similarity: float | None) -> TwoByTwo:
 
     Examples
     --------
-    >>> place(732, 14, 0.97).ways, place(60_000, 10, 0.89).ways, place(300, 3, None).ways
+    >>> place(400, 14, 0.97).ways, place(60_000, 10, 0.89).ways, place(300, 3, None).ways
     (('freeze',), ('scratch',), ('fine-tune', 'scratch'))
     """
     if n < 1 or n_classes < 1:
@@ -147,8 +147,9 @@ def place(n: int, n_classes: int, similarity: float | None) -> TwoByTwo:
     notes = []
     if LARGE_RANGE[0] <= per_class <= LARGE_RANGE[1]:
         notes.append(
-            f"{per_class:,.0f} examples a class are near the border of small and large, {LARGE}: on the targets that "
-            f"it was calibrated on it lay anywhere from {LARGE_RANGE[0]:,.0f} to {LARGE_RANGE[1]:,.0f}"
+            f"{per_class:,.0f} examples a class are near the border of small and large, {LARGE}, which is hardly "
+            f"known: of the curves that it comes from, a quarter lies below {LARGE_RANGE[0]:,.0f} and a third beyond "
+            f"{LARGE_RANGE[1]:,.0f}"
         )
     if similarity is not None and SIMILAR_RANGE[0] <= similarity <= SIMILAR_RANGE[1]:
         notes.append(f"a similarity of {similarity:.3f} is near the border of similar and dissimilar, {SIMILAR}")
