@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from headstart.cli import options as o
@@ -30,10 +31,19 @@ def sources(as_json: o.Json = False) -> None:
         print_json(rows)
         return
     screen = console()
-    screen.print(table(pd.DataFrame(rows).set_index("source")))
+    frame = pd.DataFrame(rows).set_index("source")
+    frame["trained on"] = [textwrap.fill(words, 16) for words in frame["trained on"]]
+    frame["weights"] = [f"{number / 1e6:5.1f} M" for number in frame["parameters"]]
+    frame["GMACs"] = ["" if number != number else f"{number:5.2f}" for number in frame["GMACs"]]
+    here = frame["on disk"] == "yes"
+    for title, part in (("On disk", frame[here]), ("Fetched when named", frame[~here])):
+        if len(part):
+            shown = part[["trained on", "top-1", "weights", "GMACs", "licence"]].dropna(axis=1, how="all")
+            screen.print(title, style="bold")
+            screen.print(table(shown))
     screen.print(
-        "Those that are not on disk are fetched when they are named, and compared by `headstart rank --hub`. Also: any "
-        "timm:NAME, ARCHITECTURE@PATH (a checkpoint), the folder of a finished run.",
+        "GMACs: thousand millions of multiply-adds a picture. `headstart rank --hub` compares those that are fetched. "
+        "Also: any timm:NAME, ARCHITECTURE@PATH (a checkpoint), the folder of a finished run.",
         style="dim",
     )
 
