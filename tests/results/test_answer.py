@@ -64,6 +64,22 @@ def test_a_long_table_says_what_it_leaves_out():
     assert "and 40 more" in " ".join(screen.file.getvalue().split())
 
 
+def test_where_room_is_short_headings_are_broken_and_numbers_are_not():
+    names = [f"feature {k}" for k in range(8)]
+    frame = pd.DataFrame(-0.123, index=pd.Index(["blocks.0"], name="tap"), columns=names)
+    screen = Console(file=io.StringIO(), width=80)
+    screen.print(table(frame))
+    shown = screen.file.getvalue()
+    assert "blocks.0" in shown and shown.count("-0.123") == 8 and "…" not in shown
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+def test_a_table_without_rows():
+    screen = Console(file=io.StringIO(), width=60)
+    screen.print(table(pd.DataFrame({"n": []}, index=pd.Index([], name="class"))))
+    assert "class" in screen.file.getvalue()
+
+
 def test_markup_in_names_is_text():
     screen = Console(file=io.StringIO(), width=60)
     screen.print(table(pd.DataFrame({"class": ["[red]x[/red]", "[/]"]})))

@@ -44,13 +44,19 @@ def table(frame: pd.DataFrame, limit: int = 30) -> RenderableType:
     from rich.text import Text
 
     index = frame.index.name is not None
-    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     numeric = [frame[column].dtype.kind in "iuf" for column in frame.columns]
     if index:
-        longest = max((len(cell(key)) for key in frame.index[:limit]), default=0)
-        result.add_column(str(frame.index.name), overflow="fold", min_width=min(longest, _WIDEST))
+        name = str(frame.index.name)
+        longest = max([len(name), *(len(cell(key)) for key in frame.index[:limit])])
+        fits = longest <= _WIDEST
+        result.add_column(name, overflow="fold", width=longest if fits else None, min_width=None if fits else _WIDEST)
     for column, right in zip(frame.columns, numeric, strict=True):
-        result.add_column(str(column), justify="right" if right else "left")
+        if right:  # a heading is broken where room is short, a number never
+            longest = max((len(cell(value)) for value in frame[column].head(limit)), default=0)
+            result.add_column(str(column), justify="right", overflow="fold", min_width=longest)
+        else:
+            result.add_column(str(column))
     for key, *row in frame.head(limit).itertuples():
         values = [cell(value.item() if hasattr(value, "item") else value) for value in row]
         result.add_row(*[Text(text) for text in ([cell(key), *values] if index else values)])
