@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from headstart.results.plotting import INK, MUTED, PALETTE, styled
@@ -89,7 +90,7 @@ def four_fields(placed: TwoByTwo) -> Figure:
             ("low-level", left, LARGE, bottom, SIMILAR), ("scratch", LARGE, right, bottom, SIMILAR))  # fmt: skip
     for way, x0, x1, y0, y1 in ways:
         ours = way in placed.ways
-        text = WAYS[way].replace(", ", ",<br>").replace(" on ", "<br>on ")
+        text = "<br>".join(textwrap.wrap(WAYS[way], 14, break_on_hyphens=False))  # the fields of a phone are narrow
         figure.add_shape(
             type="rect", x0=x0, x1=x1, y0=y0, y1=y1, layer="below", line={"color": MUTED, "width": 1},
             fillcolor=PALETTE[0] if ours else "rgba(0,0,0,0)", opacity=0.15 if ours else 1,
