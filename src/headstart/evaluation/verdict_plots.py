@@ -39,5 +39,5 @@ def forest(verdict: TransferVerdict) -> Figure:
             hovertemplate=f"{name}: {verdict.shown(found)}<extra></extra>",
         )  # fmt: skip
     figure.add_vline(x=0, line={"color": INK, "width": 1})
-    styled(figure, height=90 + 30 * len(rows), x=f"{verdict.unit} gained".removeprefix("of "))
+    styled(figure, height=90 + 30 * len(rows), x=verdict.unit.removeprefix("of "))
     return figure.update_yaxes(type="category", autorange="reversed", showgrid=False)
