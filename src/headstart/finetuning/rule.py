@@ -112,8 +112,8 @@ def place(n: int, n_classes: int, similarity: float | None) -> TwoByTwo:
     the targets and sources at hand, whose own sizes lie far apart.
 
     Neither threshold is sharp, and the rule is often wrong: which layers to change depends on the kind of the shift,
-    not on its size alone. So it proposes, the order in which things are tried for instance, and the measurement
-    decides.
+    not on its size alone. So it only proposes, and the measurement decides: all that the bake-off takes from it is that
+    on small targets nothing is started over.
 
     Parameters
     ----------
