@@ -112,8 +112,7 @@ def place(n: int, n_classes: int, similarity: float | None) -> TwoByTwo:
     the targets and sources at hand, whose own sizes lie far apart.
 
     Neither threshold is sharp, and the rule is often wrong: which layers to change depends on the kind of the shift,
-    not on its size alone. So it only proposes, and the measurement decides: all that the bake-off takes from it is that
-    on small targets nothing is started over.
+    not on its size alone. So it is shown beside what was measured, and which arms compete does not depend on it.
 
     Parameters
     ----------
